@@ -2,8 +2,8 @@
 
 The ranking is that of `retrieve`, `candidates` and `rerank.pipeline` where nothing is asked and nothing restricts what may be
 shown. The difference is that the vectors of all users of a block are multiplied with those of all items in one matrix product,
-and that candidates are rows of the forward index: only the hits of a page get an id. Fields that Elasticsearch searches by a
-graph are exact here, so a list may have an item that the graph misses.
+and that candidates are rows of the forward index: only the hits of a page get an id. Fields that `ForwardIndex.nearest` searches
+by sketches, or Elasticsearch by a graph, are exact here, so a list may have an item that these miss.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.item_ids import ItemIds
+from es_recsys.search.bodies import candidates_depth
 from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.interests import allocate_slots, nearest_interest
 from es_recsys.search.local_scores import recency_scores
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, situation
-from es_recsys.search.retrieve import largest, scaled_products
+from es_recsys.search.retrieve import list_best, scaled_products
 from es_recsys.search.retriever_weights import retriever_weights
 from es_recsys.search.retrievers import INTEREST, MAX_LIST_IDS, POPULARITY, RECENCY, Retriever, active_retrievers, ranked_list
 from es_recsys.top_k import nth_largest, top_scores
@@ -214,7 +215,7 @@ def _rank(
     policy = block.policy
     retrievers = [one for one in active_retrievers(request, user, policy) if _has_query(one, user, policy, vectors)]
     weights = retriever_weights(request, user, policy, retrievers)
-    results = [_find(block, each, user, vectors, excluded) for each in retrievers if each.name in weights]
+    results = [_find(block, request, each, user, vectors, excluded) for each in retrievers if each.name in weights]
     rows = _candidates(block, request, results)
     weight = np.array([weights[each.retriever.name] for each in results], np.float64)
     scores = np.column_stack([each.column(rows) for each in results]) if results else np.zeros((len(rows), 0))
@@ -234,15 +235,20 @@ def _has_query(retriever: Retriever, user: UserState, policy: RankingPolicy, vec
 
 
 def _find(
-    block: _Block, retriever: Retriever, user: UserState, vectors: Mapping[str, NDArray[np.float32]], excluded: Rows
+    block: _Block,
+    request: Request,
+    retriever: Retriever,
+    user: UserState,
+    vectors: Mapping[str, NDArray[np.float32]],
+    excluded: Rows,
 ) -> _Found:
     """Return the candidates of one retriever, and its scores."""
-    depth = block.policy.settings.depth
+    depth = candidates_depth(retriever, request, block.policy)
     if retriever.name == RECENCY:
         return _Found(retriever, block.newest[~block.hidden[block.newest]][:depth], block.recency)
     if retriever.name == POPULARITY:
         rows = block.popular[~block.hidden[block.popular]]
-        return _Found(retriever, rows, block.popularity, largest(block.policy.popularity))
+        return _Found(retriever, rows, block.popularity, list_best(block.policy.popularity))
     if retriever.scale == "list":
         said = user.neighbours[retriever.name]
         assert isinstance(said, _ListScores)
@@ -252,8 +258,6 @@ def _find(
         return _Found(retriever, rows[rows >= 0], said.scores, best, of_model.item_idx)
     scores = vectors[retriever.name]
     scores[excluded] = -np.inf
-    if user.interests is not None and retriever.name.startswith(INTEREST) and user.interests.field not in block.forward.scanned:
-        depth = min(RERANK_DEPTH, depth)  # as in the body that Elasticsearch would be sent
     rows = _highest(block.forward, scores, depth)
     best = float(scores[rows].max(initial=0.0)) if retriever.scale == "inner" else 1.0
     return _Found(retriever, rows, scores, best if best > 0.0 else 1.0)

@@ -39,7 +39,7 @@ __all__ = [
     "RetrievalPlan",
     "RetrievalResults",
     "RetrieverResult",
-    "largest",
+    "list_best",
     "parse_responses",
     "plan_retrieval",
     "rest_of_plan",
@@ -348,7 +348,7 @@ def _joined_result(
         return RetrieverResult(retriever, query, nearest, 1.0, exhausted, bound, True)
     best = UNKNOWN_BEST if retriever.scale == "inner" else 1.0
     if retriever.scale == "list":
-        best = largest(ranked_list(retriever, user, policy))
+        best = list_best(ranked_list(retriever, user, policy))
     return RetrieverResult(retriever, query, {}, best, False, 1.0, contributes_candidates(retriever, request))
 
 
@@ -386,7 +386,7 @@ def _parse_response(
     local = planned.body is None and _is_local(retriever, query, request, policy)
     if retriever.scale == "list":
         ranked = ranked_list(retriever, user, policy)
-        best = largest(ranked)
+        best = list_best(ranked)
         scores = _present(request, policy, ranked, best) if local else _allowed(ranked, hits, best)
         return RetrieverResult(retriever, query, scores, best, True, 1.0, contributes)
     if local and retriever.name == RECENCY:
@@ -477,7 +477,7 @@ def _best(retriever: Retriever, hits: Sequence[Mapping[str, Any]]) -> float:
     return float(raw) if raw > 0.0 else 1.0
 
 
-def largest(ranked: ScoredIds) -> float:
+def list_best(ranked: ScoredIds) -> float:
     """Return what the raw scores of a list are divided by."""
     first = ranked[0][1] if ranked else 0.0
     return first if first > 0.0 else max((abs(raw) for _, raw in ranked), default=1.0) or 1.0
