@@ -186,8 +186,8 @@ class _Segment:
     """Items in arrays that can be mapped.
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
-    newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. sketches: of the
-    directions, by field, where they pay.
+    newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. by_seq_no: (n,) int32, the
+    rows in the order of their `seq_no`. sketches: of the directions, by field, where they pay.
     """
 
     ids: ItemIds
@@ -196,6 +196,7 @@ class _Segment:
     created_at: NDArray[np.float64]
     seq_no: NDArray[np.int64]
     newest: NDArray[np.int32]
+    by_seq_no: NDArray[np.int32]
     vectors: Mapping[str, ItemVectors]
     documents: Documents
     sketches: Mapping[str, VectorSketch]
@@ -217,6 +218,7 @@ class _Segment:
             block.created_at,
             block.seq_no,
             newest.astype(np.int32),
+            _ascending(block.seq_no),
             block.vectors,
             block.documents,
             _own_sketches(block.vectors) if like is None else _sketches_like(like, block.vectors),
@@ -233,6 +235,7 @@ class _Segment:
             arrays["created_at"],
             arrays["seq_no"],
             arrays["newest"],
+            arrays["by_seq_no"] if "by_seq_no" in arrays else _ascending(arrays["seq_no"]),
             {field: ItemVectors(arrays[_DIRECTIONS + field], arrays[_LENGTHS + field]) for field in fields},
             Documents(arrays["documents"], arrays["document_offsets"]),
             {
@@ -251,6 +254,7 @@ class _Segment:
             "created_at": self.created_at,
             "seq_no": self.seq_no,
             "newest": self.newest,
+            "by_seq_no": self.by_seq_no,
             **{_DIRECTIONS + field: vectors.directions for field, vectors in self.vectors.items()},
             **{_LENGTHS + field: vectors.lengths for field, vectors in self.vectors.items()},
             **{_AXES + field: sketch.axes for field, sketch in self.sketches.items()},
@@ -272,6 +276,13 @@ class _Segment:
             {field: vectors.take(rows) for field, vectors in self.vectors.items()},
             self.documents.take(rows),
         )
+
+    def written(self, seq_no: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows (m,) that these writes wrote, -1 for those of none."""
+        if not len(self):
+            return np.full(len(seq_no), -1, np.int64)
+        rows = self.by_seq_no[np.minimum(np.searchsorted(self.seq_no, seq_no, sorter=self.by_seq_no), len(self) - 1)]
+        return np.where(self.seq_no[rows] == seq_no, rows, -1).astype(np.int64)
 
     def group_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
         """Return the group_id of each row, None where the item is no variant."""
@@ -505,6 +516,23 @@ class ForwardIndex:
             found[positions] = segment.seq_no[there]
         return found
 
+    def written_items(self, seq_no: Sequence[int]) -> list[str | None]:
+        """Return the id of the item that each write wrote, also before a newer one; None where it isn't known here.
+
+        For an index with one shard: in others several writes have one number.
+        """
+        numbers = np.asarray(seq_no, np.int64)
+        rows = self._base.written(numbers)
+        found: list[str | None] = list(self._base.ids.take(np.maximum(rows, 0))) if len(self._base) else [None] * len(rows)
+        for position in np.flatnonzero(rows < 0).tolist():
+            found[position] = None
+        if self._altered:
+            changed = self._overlay.written(numbers)
+            positions = np.flatnonzero(changed >= 0)
+            for position, item_id in zip(positions.tolist(), self._overlay.ids.take(changed[positions]), strict=True):
+                found[position] = item_id
+        return found
+
     def newest(self, n: int, now: float | None = None) -> list[str]:
         """Return the ids of the n items with the newest `created_at`, newest first, those of one moment by id.
 
@@ -567,6 +595,10 @@ def _sketches_like(like: Mapping[str, VectorSketch], vectors: Mapping[str, ItemV
 def _first(scores: Mapping[str, float], n: int, exclude: Collection[str]) -> dict[str, float]:
     ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
     return dict([each for each in ranked if each[0] not in exclude][:n])
+
+
+def _ascending(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    return np.argsort(values, kind="stable").astype(np.int32)
 
 
 def _around(segment: _Segment, newest: NDArray[np.int32], n: int, moment: float) -> NDArray[np.int64]:

@@ -178,6 +178,21 @@ def test_rounding_alters_a_cosine_by_little_however_long_the_vectors(length: flo
     assert errors.mean() < 2e-5 and errors.max() < 5e-4
 
 
+@given(st.dictionaries(item_ids, st.just((None, None, 0, False)), min_size=1, max_size=12), st.data())
+def test_a_write_tells_its_item_also_before_a_newer_one(items: Items, data: st.DataObject) -> None:
+    # In an index with one shard each write has a number of its own.
+    numbered = {item_id: (*row[:2], 3 * k, row[3]) for k, (item_id, row) in enumerate(reversed(items.items()))}
+    forward = index_of(numbered)
+    asked = [row[2] for row in numbered.values()]
+    assert forward.written_items([*asked, 1, 10**9]) == [*numbered, None, None]
+    again, gone = (data.draw(st.lists(st.sampled_from(list(items)), unique=True)) for _ in range(2))
+    rewritten = {item_id: (None, None, 100 + k, False) for k, item_id in enumerate(again)}
+    changed = forward.with_changes(block(rewritten), [item_id for item_id in gone if item_id not in rewritten])
+    assert changed.written_items(asked) == list(numbered)
+    assert changed.written_items([row[2] for row in rewritten.values()]) == again
+    assert index_of({}).written_items([0]) == [None]
+
+
 def test_a_field_that_is_not_there() -> None:
     with pytest.raises(KeyError):
         index_of({}).scores("image_vector", np.zeros(0, np.int64), np.zeros(3, np.float32))

@@ -81,8 +81,8 @@ def _validate_search(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) 
 
 
 def _require_ids(response: Mapping[str, Any]) -> None:
-    """Raise where a hit has neither its id nor fields, which stand for it where only ids were asked for."""
-    _ = [hit["_id"] if "_id" in hit else hit["fields"] for hit in response["hits"]["hits"]]
+    """Raise where a hit has neither its id nor what stands for it: fields, or the number of its write."""
+    _ = [hit["_id"] if "_id" in hit else hit["fields"] if "fields" in hit else hit["_seq_no"] for hit in response["hits"]["hits"]]
 
 
 def _validate_count(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:

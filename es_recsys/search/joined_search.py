@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.search.bodies import filter_clauses
+from es_recsys.search.hit_names import hit_fields
 from es_recsys.search.lexical import ALWAYS_ON, BOOSTS
-from es_recsys.search.products import id_filter, with_group_id
-from es_recsys.search.query_dsl import IDS_ONLY, MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
+from es_recsys.search.products import id_filter
+from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 
 __all__ = ["JoinedHits", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores", "seq_no_of"]
@@ -63,14 +64,12 @@ def joined_body(words: Clause, vectors: Sequence[Clause], request: Request, poli
         nearest = _nearest(clause, nearest_depth(policy), filters, request, policy)
         should.append({"constant_score": {"filter": nearest, "boost": mark}})
         mark *= 2.0
-    body = {
+    return {
         "size": min(retrieval_depth(request, policy) + nearest_depth(policy) * _shards(policy) * len(vectors), _MAX_HITS),
-        **IDS_ONLY,
-        "seq_no_primary_term": True,
+        **hit_fields(policy),
         "track_total_hits": True,
         "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if filters or vectors else words,
     }
-    return with_group_id(body, has_variants=policy.has_variants)
 
 
 def parse_joined(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> JoinedHits:
@@ -111,14 +110,12 @@ def rest_body(
         return None
     among: Clause = {"bool": {"should": found, "minimum_should_match": 1}}
     query: Clause = {"bool": {**filters, "filter": [among, *filters.get("filter", ())], "should": [words]}}
-    body = {
+    return {
         "size": min(size, _MAX_HITS),
-        **IDS_ONLY,
-        "seq_no_primary_term": True,
+        **hit_fields(policy),
         "track_total_hits": False,
         "query": query,
     }
-    return with_group_id(body, has_variants=policy.has_variants)
 
 
 def rest_scores(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> dict[str, float]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from es_recsys.errors import EngineError, InputError
 from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.candidates import CandidateTable, build_candidates, needs_rest
+from es_recsys.search.hit_names import ids_body, item_of_write, name_hits, unknown_writes
 from es_recsys.search.query_dsl import Response
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, parse_responses, plan_retrieval, rest_of_plan
@@ -43,7 +44,8 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     rest = rest_of_plan(request, policy, plan) if broad.has(request, user) else None
     bodies = plan.bodies if rest is None else (*plan.bodies, rest)
     responses = (yield MultiSearch(index, bodies)) if bodies else []
-    if plan.joined and "error" in responses[0]:
+    is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
+    if not is_named or (plan.joined and "error" in responses[0]):
         # Whatever is wrong with one vector must not cost the words.
         return (yield from retrieve(request, user, replace(policy, forward=None), broad, window))
     raise_if_all_failed(responses[: len(plan.searched)])
@@ -53,10 +55,25 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
         broad.add(request, user)
         rest = rest_of_plan(request, policy, plan)
         if rest is not None:
-            responses = [*responses, *(yield MultiSearch(index, (rest,)))]
+            found = yield MultiSearch(index, (rest,))
+            yield from _name_hits(policy, found)
+            responses = [*responses, *found]
             results = parse_responses(request, user, policy, plan, responses)
             table = build_candidates(request, user, policy, results)
     return Retrieved(policy, results, table, bool(plan.searched), responses)
+
+
+def _name_hits(policy: RankingPolicy, responses: Sequence[Response]) -> Flow[bool]:
+    """Give hits that came without their ids these. Return whether Elasticsearch told those that the forward index doesn't know.
+
+    That is asked only for items that were written after the forward index was read.
+    """
+    unknown = unknown_writes(policy, responses)
+    if not unknown:
+        return True
+    found = (yield MultiSearch(policy.metadata.index, (ids_body(unknown),)))[0]
+    name_hits(responses, item_of_write(found))
+    return "error" not in found
 
 
 def raise_if_all_failed(responses: Sequence[Response]) -> None:

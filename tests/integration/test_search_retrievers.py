@@ -18,10 +18,12 @@ from es_recsys.index import mappings, versions
 from es_recsys.index.forward_index import build_forward_index
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.query import Ranking
+from es_recsys.search import joined_search
 from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
+from es_recsys.search.hit_names import unknown_writes
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
-from es_recsys.search.query_dsl import item_id_of
+from es_recsys.search.query_dsl import IDS_ONLY, item_id_of
 from es_recsys.search.retrieve import parse_responses, plan_retrieval, rest_of_plan
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
@@ -262,11 +264,31 @@ def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, forward:
     case = changed(full(metadata, text="rain", settings=SearchSettings(depth=20)), forward=forward)
     plan = plan_retrieval(*case)
     bodies = (*plan.bodies, rest_of_plan(case.request, case.policy, plan))
-    results = parse_responses(*case, plan, msearch(es, metadata, bodies))
+    responses = msearch(es, metadata, bodies)
+    assert not unknown_writes(case.policy, responses)
+    results = parse_responses(*case, plan, responses)
     assert results.rest is not None and results.joined is not None
     assert results.rest.keys() - results.joined.seq_no.keys()
     ids = sorted({*results.rest, *results.joined.seq_no})
     assert [results.seq_no[item_id] for item_id in ids] == forward.seq_no(forward.rows(ids)).tolist()
+
+
+@pytest.mark.parametrize("text", ["red shoe", "i021"])
+def test_numbers_of_writes_name_hits_as_their_ids_do(
+    es: Any, catalogue: Any, forward: ForwardIndex, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata, _ = catalogue
+    (block,) = forward.blocks()
+    halves = [
+        ForwardIndex.of(block.take(np.arange(k, N, 2)), forward.state, forward.fingerprints, forward.scanned) for k in range(2)
+    ]
+    cases = [changed(full(metadata, text=text, n=30), forward=each) for each in (forward, *halves)]
+    numbered = [answer(es, case) for case in cases]
+    monkeypatch.setattr(joined_search, "hit_fields", lambda policy: {**IDS_ONLY, "seq_no_primary_term": True})
+    assert [answer(es, case) for case in cases] == numbered
+    assert any(
+        (half.rows([hit.item_id for hit in found.hits]) < 0).any() for half, found in zip(halves, numbered[1:], strict=True)
+    )
 
 
 def test_the_forward_index_spares_requests(es: Any, catalogue: Any, by_graph: ForwardIndex, by_sketch: ForwardIndex) -> None:
