@@ -34,6 +34,7 @@ class ItemIds(Sequence[str]):
         }
         # Hashing an id takes longer than everything else, and answers ask for the same ones again and again.
         self._recent: dict[str, int] = {}
+        self._recent_ids: dict[int, str] = {}
         self._blob = memoryview(blob.data)
         self._offsets, self._hashes, self._item_idx = offsets, hashes, positions
 
@@ -70,8 +71,9 @@ class ItemIds(Sequence[str]):
 
     def _remember(self, new: Mapping[str, int]) -> None:
         if len(self._recent) > _RECENT:
-            self._recent = {}
+            self._recent, self._recent_ids = {}, {}
         self._recent.update(new)
+        self._recent_ids.update((item_idx, item_id) for item_id, item_idx in new.items() if item_idx >= 0)
 
     def _search(self, item_ids: Sequence[str]) -> NDArray[np.int64]:
         found = np.full(len(item_ids), -1, np.int64)
@@ -91,11 +93,20 @@ class ItemIds(Sequence[str]):
 
     def take(self, item_idx: NDArray[Any]) -> list[str]:
         """Return the ids of the items at `item_idx`."""
+        if len(item_idx) > _FEW:
+            return self._decode(item_idx)
+        recent, wanted = self._recent_ids, np.asarray(item_idx).tolist()
+        found = [recent.get(idx) for idx in wanted]
+        if None in found:
+            asked = [idx for idx, item_id in zip(wanted, found, strict=True) if item_id is None]
+            new = dict(zip(asked, self._decode(np.array(asked, np.int64)), strict=True))
+            found = [new[idx] if item_id is None else item_id for idx, item_id in zip(wanted, found, strict=True)]
+            self._remember({item_id: idx for idx, item_id in new.items() if idx >= 0})
+        return found  # type: ignore[return-value]
+
+    def _decode(self, item_idx: NDArray[Any]) -> list[str]:
         begin, end = self._offsets[item_idx].tolist(), self._offsets[np.asarray(item_idx) + 1].tolist()
-        ids = [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
-        if len(ids) <= _FEW:
-            self._remember(dict(zip(ids, np.asarray(item_idx).tolist(), strict=True)))
-        return ids
+        return [str(self._blob[b:e], "utf-8") for b, e in zip(begin, end, strict=True)]
 
     def _among_equals(self, encoded: bytes, at: int) -> int:
         # Two ids may share a hash, so the bytes decide.

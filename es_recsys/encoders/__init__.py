@@ -1,13 +1,13 @@
 """Content to vectors: (n, d) float32, each row of length 1.
 
 `text_encoder` and `image_encoder` build what the settings name; `encode_items` encodes what they read of items, each distinct
-content once, with a cache on disk; `encode_query` encodes a query. Models run as ONNX, exported from torch once and kept by
-fingerprint; what has no ONNX form, and open_clip, runs on torch. Nothing here knows an index or a store.
+content once, with a cache on disk; `encode_query` encodes a query, `encode_queries` several. Models run as ONNX, exported from
+torch once and kept by fingerprint; what has no ONNX form, and open_clip, runs on torch. Nothing here knows an index or a store.
 """
 
 from __future__ import annotations
 
-from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, encode_query
+from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, encode_queries, encode_query
 from es_recsys.encoders.batching import EncodedContents, encode_all, encode_items
 from es_recsys.encoders.factory import encoders, image_encoder, text_encoder
 from es_recsys.encoders.item_content import item_content, item_text
@@ -22,6 +22,7 @@ __all__ = [
     "VectorCache",
     "encode_all",
     "encode_items",
+    "encode_queries",
     "encode_query",
     "encoders",
     "image_encoder",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import EncodingError, InputError
 
-__all__ = ["Content", "Encoder", "PartialEncodingError", "encode_query", "l2_normalize", "validate_vectors"]
+__all__ = ["Content", "Encoder", "PartialEncodingError", "encode_queries", "encode_query", "l2_normalize", "validate_vectors"]
 
 Content = str | Path | bytes
 """A text, or a picture as its file or its bytes."""
@@ -102,7 +102,16 @@ def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
     Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind or can't
     read the content.
     """
-    kind = "text" if isinstance(query, str) else "image"
+    vector: NDArray[np.float32] = encode_queries(encoder, [query])[0]
+    return vector
+
+
+def encode_queries(encoder: Encoder, queries: Sequence[Content]) -> NDArray[np.float32]:
+    """Return the vectors (n, d) float32 of queries, at least one, all texts or all pictures.
+
+    Raises InputError as `encode_query` does, also where only one of them can't be read.
+    """
+    kind = "text" if isinstance(queries[0], str) else "image"
     if kind not in encoder.accepts:
         raise InputError(
             f"Encoder {encoder.name} can't encode a query of kind {kind}.",
@@ -111,7 +120,7 @@ def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
     method = "encode_text" if kind != encoder.content else "encode_queries"
     encode = getattr(encoder, method, encoder.encode)
     try:
-        vector: NDArray[np.float32] = encode([query])[0]
+        vectors: NDArray[np.float32] = encode(list(queries))
     except PartialEncodingError as error:
-        raise InputError(f"The query can't be encoded: {error.errors[0]}", f"Give another {kind}.") from error
-    return vector
+        raise InputError(f"The query can't be encoded: {next(iter(error.errors.values()))}", f"Give another {kind}.") from error
+    return vectors

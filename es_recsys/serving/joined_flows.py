@@ -15,6 +15,7 @@ from es_recsys.serving.drivers import Driver, is_index_missing
 from es_recsys.serving.operations import (
     IDS_PER_REQUEST,
     Document,
+    EncodeQuery,
     Flow,
     Get,
     LogAnswer,
@@ -75,6 +76,7 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
     gets: dict[str, dict[int, Get]] = defaultdict(dict)
     reads: dict[tuple[str, tuple[str, ...]], dict[int, MultiGet]] = defaultdict(dict)
     recommends: dict[tuple[int, int], dict[int, Recommend]] = defaultdict(dict)
+    texts: dict[tuple[int, int, str], dict[int, EncodeQuery]] = defaultdict(dict)
     for i, operation in turn.items():
         match operation:
             case MultiSearch():
@@ -85,6 +87,8 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
                 reads[operation.index, operation.fields][i] = operation
             case Recommend():
                 recommends[id(operation.model), operation.n][i] = operation
+            case EncodeQuery(content=str()):
+                texts[id(operation.encoder), id(operation.metadata), operation.field][i] = operation
             case _:
                 yield i, _result_or_error(driver.perform, operation)
     for searches_of_index in searches.values():
@@ -93,6 +97,8 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
         yield from _get_all(driver, gets_of_index)
     for reads_of_fields in reads.values():
         yield from _read_all(driver, reads_of_fields)
+    for texts_of_field in texts.values():
+        yield from _encode_all(driver, texts_of_field)
     for recommends_of_model in recommends.values():
         yield from _recommend_all(recommends_of_model)
 
@@ -157,6 +163,17 @@ def _search_chunk(driver: Driver, chunk: Mapping[int, MultiSearch]) -> Results:
             raise
         return [(i, error) for i in chunk]  # each flow decides what that means to it
     return [(i, list(islice(responses, len(search.bodies)))) for i, search in chunk.items()]
+
+
+def _encode_all(driver: Driver, texts: Mapping[int, EncodeQuery]) -> Results:
+    """Encode the texts for one field together; where that fails, each by itself, so that only those that can't be fail."""
+    first = next(iter(texts.values()))
+    found = _result_or_error(
+        first.encoder.text_vectors, first.metadata, first.field, [str(one.content) for one in texts.values()]
+    )
+    if isinstance(found, Exception):
+        return [(i, _result_or_error(driver.perform, one)) for i, one in texts.items()]
+    return zip(texts, found, strict=True)
 
 
 def _recommend_all(recommends: Mapping[int, Recommend]) -> Results:

@@ -13,17 +13,22 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import numpy as np
 from elasticsearch import ApiError, ConflictError, NotFoundError
+from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.dataset import History
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import Model
+from es_recsys.serving.query_encoder import QueryEncoder
 
 __all__ = [
     "IDS_PER_REQUEST",
     "CompareAndSet",
     "Delete",
     "Document",
+    "EncodeQuery",
     "Flow",
     "Get",
     "LogAnswer",
@@ -71,6 +76,24 @@ class RunBlocking:
 
     def steps(self) -> Steps[Any]:
         return (yield self)
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeQuery:
+    """A query's text or picture as the vector of a field. Result: (d,) float32.
+
+    Texts of flows that run side by side are encoded together.
+    """
+
+    encoder: QueryEncoder
+    metadata: IndexMetadata
+    field: str
+    content: str | bytes
+
+    def steps(self) -> Steps[NDArray[np.float32]]:
+        asked = self.metadata, self.field, self.content
+        encode = RunBlocking(partial(self.encoder.vector, *asked), partial(self.encoder.known_vector, *asked))
+        return (yield encode)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +258,7 @@ class Recommend:
         return (yield RunBlocking(partial(on_one_thread, recommend)))  # type: ignore[no-any-return]
 
 
-Operation = Get | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | RunBlocking | Sleep | LogAnswer
+Operation = Get | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | EncodeQuery | RunBlocking | Sleep | LogAnswer
 Flow = Generator[Operation, Any, T]
 
 

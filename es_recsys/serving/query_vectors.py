@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.errors import FingerprintMismatch, InputError, RecsysError
 from es_recsys.query import Query
-from es_recsys.serving.operations import Flow, RunBlocking
+from es_recsys.serving.operations import EncodeQuery, Flow
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -34,10 +33,7 @@ def query_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[Vectors
     for kind, content in contents:
         for field in snapshot.encoder.fields(snapshot.metadata, kind):
             try:
-                asked = snapshot.metadata, field, content
-                vectors[field] = yield RunBlocking(
-                    partial(snapshot.encoder.vector, *asked), partial(snapshot.encoder.known_vector, *asked)
-                )
+                vectors[field] = yield EncodeQuery(snapshot.encoder, snapshot.metadata, field, content)
             except (FingerprintMismatch, InputError):
                 raise
             except RecsysError:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from es_recsys.events.actors import actor_key
 from es_recsys.features import ItemFeatures
@@ -20,30 +16,12 @@ from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.feature_sampler import FeatureSampler
+from es_recsys.serving.query_encoder import QueryEncoder
 from es_recsys.serving.user_cache import UserCache
 from es_recsys.settings import Settings
 from es_recsys.vector_fields import is_encoder_field
 
-__all__ = ["QueryEncoder", "ServingSnapshot"]
-
-
-class QueryEncoder(Protocol):
-    """Encoder of queries."""
-
-    def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
-        """Return the vector fields that a query of this kind ("text", "image") can search in."""
-        ...
-
-    def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
-        """Return the query vector (d,) float32, unit length.
-
-        Raises FingerprintMismatch, ModelError, MissingExtra, EncodingError.
-        """
-        ...
-
-    def known_vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32] | None:
-        """Return `vector` where nothing has to be loaded or encoded for it, else None. Raises FingerprintMismatch."""
-        ...
+__all__ = ["ServingSnapshot"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

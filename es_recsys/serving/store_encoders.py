@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from es_recsys.encoders import Encoder, VectorCache, encode_items, encode_query, image_encoder, text_encoder
+from es_recsys.encoders import Encoder, VectorCache, encode_items, encode_queries, encode_query, image_encoder, text_encoder
 from es_recsys.index.stored_metadata import check_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, private_opener
@@ -69,18 +69,27 @@ class StoreEncoders:
 
     def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:
         """Return the query vector (d,) float32. Raises FingerprintMismatch where this machine's model is not the store's."""
-        known = self.known_vector(metadata, field, query)
-        if known is not None:
-            return known
-        encoder = self._encoder(metadata, field)
-        vector = encode_query(encoder, query)
         if isinstance(query, str):
-            vector.setflags(write=False)
-            with self._lock:
-                self._vectors[(*_encoder_key(metadata, field), query)] = vector
-                if len(self._vectors) > _CACHED_TEXTS:
-                    self._vectors.popitem(last=False)
-        return vector
+            return self.text_vectors(metadata, field, [query])[0]
+        return encode_query(self._encoder(metadata, field), query)
+
+    def text_vectors(self, metadata: IndexMetadata, field: str, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return `vector` of each text, those that are not known yet encoded together. Raises as `vector` does, for all."""
+        found = {text: self.known_vector(metadata, field, text) for text in texts}
+        unknown = [text for text, vector in found.items() if vector is None]
+        if unknown:
+            vectors = encode_queries(self._encoder(metadata, field), unknown)
+            vectors.setflags(write=False)
+            made = dict(zip(unknown, vectors, strict=True))
+            self._store(_encoder_key(metadata, field), made)
+            found |= made
+        return [vector for text in texts if (vector := found[text]) is not None]
+
+    def _store(self, key: tuple[str, str], vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        with self._lock:
+            self._vectors.update(((*key, text), vector) for text, vector in vectors.items())
+            while len(self._vectors) > _CACHED_TEXTS:
+                self._vectors.popitem(last=False)
 
     def known_vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32] | None:
         """Return `vector` of a text that was encoded before, else None. Raises FingerprintMismatch."""

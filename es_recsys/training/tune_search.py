@@ -14,7 +14,7 @@ from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.search.request import Request
-from es_recsys.serving.operations import Flow, MultiSearch, RunBlocking
+from es_recsys.serving.operations import EncodeQuery, Flow, MultiSearch
 from es_recsys.serving.query_vectors import model_query_vectors
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -101,7 +101,7 @@ def tune_search(
 def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float], now: float) -> Flow[Judged | None]:
     vectors = {}
     for field in snapshot.encoder.fields(snapshot.metadata, "text"):
-        vectors[field] = yield RunBlocking(lambda field=field: snapshot.encoder.vector(snapshot.metadata, field, query))  # type: ignore[misc]
+        vectors[field] = yield EncodeQuery(snapshot.encoder, snapshot.metadata, field, query)
     vectors |= model_query_vectors(snapshot, query, vectors)
     scores = collect(Request(now=now, text=query, vectors=vectors), ranking_policy(snapshot), grades)
     try:

@@ -419,6 +419,22 @@ def test_many_questions_are_answered_as_one_by_one(client: Client, user: str) ->
             assert _ids(found) == _ids(client.execute(query))
 
 
+@pytest.mark.parametrize("personal", [False, True])
+def test_searches_of_a_batch_equal_those_one_by_one(client: Client, sample: SampleStore, personal: bool) -> None:
+    asked = [(event.query, event.user_id) for event in sample.events if event.query is not None and event.user_id is not None]
+    texts = [f"{text} {word}".strip() for text, _ in asked for word in ("", "red", "for children")]
+    users = [user for _, user in asked for _ in range(3)]
+    queries = [Query(text=text, user_id=user if personal else None) for text, user in zip(texts, users, strict=True)][:200]
+    assert len(queries) == 200
+    together = list(client.execute_many(queries))
+    for query, found in zip(queries, together, strict=True):
+        alone = client.execute(query)
+        assert isinstance(found, Answer) and alone.hits
+        assert _ids(found) == _ids(alone)
+        assert [hit.score for hit in found.hits] == pytest.approx([hit.score for hit in alone.hits], abs=1e-6)
+        assert found.ranking.total == alone.ranking.total and found.ranking.degraded == alone.ranking.degraded == ()
+
+
 def _text_of(folder: Path) -> bytes:
     return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file() and "events.sqlite3" not in path.name)
 

@@ -14,14 +14,14 @@ from elasticsearch import AsyncElasticsearch, Elasticsearch
 from numpy.typing import NDArray
 
 from es_recsys.dataset import History, Interactions
-from es_recsys.errors import EngineError, InputError, ModelError, RecsysError
+from es_recsys.errors import EncodingError, EngineError, InputError, ModelError, RecsysError
 from es_recsys.models.base import ScoredItems
 from es_recsys.models.covisitation import CoVisitation
 from es_recsys.models.types import HistoryBatch
 from es_recsys.serving import drivers
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
+from es_recsys.serving.operations import EncodeQuery, Flow, Get, LogAnswer, MultiGet, MultiSearch, Recommend, RunBlocking, Sleep
 
 
 class Records:
@@ -295,6 +295,47 @@ async def test_a_model_is_asked_at_once_for_what_each_flow_asks_it() -> None:
     assert other.asked == 2  # lists of two lengths
     assert [driver.run(ask(*one)) for one in ASKED] == expected
     assert [await AsyncDriver(Engine(), records).run(ask(*one)) for one in ASKED] == expected  # type: ignore[arg-type]
+
+
+class _Encoder:
+    """Each text as its length; "odd" can't be encoded."""
+
+    def __init__(self) -> None:
+        self.calls = list[list[str]]()
+
+    def vector(self, metadata: Any, field: str, query: str) -> Any:
+        return self.text_vectors(metadata, field, [query])[0]
+
+    def text_vectors(self, metadata: Any, field: str, texts: list[str]) -> list[Any]:
+        self.calls.append(texts)
+        if "odd" in texts:
+            raise EncodingError("It can't be encoded.", "Give another.")
+        return [np.full(1, len(text), np.float32) for text in texts]
+
+    def known_vector(self, metadata: Any, field: str, query: str) -> None:
+        return None
+
+
+def _encode(encoder: Any, metadata: Any, text: str) -> Flow[float]:
+    try:
+        vector = yield EncodeQuery(encoder, metadata, "text_vector", text)
+    except EncodingError:
+        return -1.0
+    return float(vector[0])
+
+
+def test_texts_of_many_flows_are_encoded_together() -> None:
+    encoder, metadata = _Encoder(), object()
+    driver, _ = _driver()
+    assert run_all(driver, [_encode(encoder, metadata, text) for text in ("a", "bcd", "ef")]) == [1.0, 3.0, 2.0]
+    assert encoder.calls == [["a", "bcd", "ef"]]
+    assert driver.run(_encode(encoder, metadata, "four")) == 4.0
+
+
+def test_of_texts_only_that_fails_which_cannot_be_encoded() -> None:
+    encoder, metadata = _Encoder(), object()
+    driver, _ = _driver()
+    assert run_all(driver, [_encode(encoder, metadata, text) for text in ("a", "odd", "ef")]) == [1.0, -1.0, 2.0]
 
 
 def test_a_model_that_fails_fails_in_each_flow() -> None:

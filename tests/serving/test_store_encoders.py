@@ -69,6 +69,25 @@ def test_what_is_known_is_what_was_encoded_lately(
         encoders.known_vector(replace(metadata, vectors={"text_vector": changed}), "text_vector", "a")
 
 
+def test_texts_are_encoded_together_and_each_once(
+    counting: tuple[_Counting, StoreEncoders, IndexMetadata], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder, encoders, metadata = counting
+    known = encoders.vector(metadata, "text_vector", "a")
+    found = encoders.text_vectors(metadata, "text_vector", ["b", "a", "a much longer text", "b"])
+    assert encoder.texts == ["a", "b", "a much longer text"]
+    assert found[1] is known
+    np.testing.assert_array_equal(found[0], found[3])
+    assert encoders.text_vectors(metadata, "text_vector", []) == []
+    for text, vector in zip(["b", "a much longer text"], [found[0], found[2]], strict=True):
+        np.testing.assert_allclose(vector, encoder.encoder.encode_queries([text])[0], atol=1e-6)
+        np.testing.assert_array_equal(encoders.vector(metadata, "text_vector", text), vector)
+    assert len(encoder.texts) == 3
+    monkeypatch.setattr(store_encoders, "_CACHED_TEXTS", 2)
+    assert len(encoders.text_vectors(metadata, "text_vector", ["c", "d", "e"])) == 3
+    assert [encoders.known_vector(metadata, "text_vector", text) is not None for text in "acde"] == [False, False, True, True]
+
+
 def test_loading_an_encoder_holds_up_no_other(
     counting: tuple[_Counting, StoreEncoders, IndexMetadata], monkeypatch: pytest.MonkeyPatch
 ) -> None:
