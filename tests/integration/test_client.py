@@ -427,9 +427,10 @@ def test_searches_of_a_batch_equal_those_one_by_one(client: Client, sample: Samp
     queries = [Query(text=text, user_id=user if personal else None) for text, user in zip(texts, users, strict=True)][:200]
     assert len(queries) == 200
     together = list(client.execute_many(queries))
+    assert sum(isinstance(found, Answer) and bool(found.hits) for found in together) > 150
     for query, found in zip(queries, together, strict=True):
         alone = client.execute(query)
-        assert isinstance(found, Answer) and alone.hits
+        assert isinstance(found, Answer)
         assert _ids(found) == _ids(alone)
         assert [hit.score for hit in found.hits] == pytest.approx([hit.score for hit in alone.hits], abs=1e-6)
         assert found.ranking.total == alone.ranking.total and found.ranking.degraded == alone.ranking.degraded == ()
