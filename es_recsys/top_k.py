@@ -34,7 +34,9 @@ def top_scores(scores: NDArray[np.float32], n: int, exclude: NDArray[np.int64]) 
     most = n + len(exclude)
     least = nth_largest(scores, most) if 0 < most < len(scores) else 0
     candidates = np.flatnonzero(scores >= least) if least > 0 else np.flatnonzero(scores > 0)
-    candidates = candidates[~np.isin(candidates, exclude)]
+    if len(candidates) and len(exclude):
+        places = np.minimum(np.searchsorted(candidates, exclude), len(candidates) - 1)
+        candidates = np.delete(candidates, places[candidates[places] == exclude])
     values = scores[candidates]
     chosen = top_k(values, n)
     return candidates[chosen], values[chosen]

@@ -111,7 +111,7 @@ class ALS(FactorModel):
         items, confidence = self._confidences(batch)
         if not (confidence > 0).any():
             return np.zeros(self.item_vectors.shape[1], np.float32)
-        found: NDArray[np.float64] = np.maximum(confidence, 0.0) @ on_one_thread(self._solved, items, confidence)
+        found = on_one_thread(self._solved, items, confidence, np.maximum(confidence, 0.0), transposed=True)
         return found.astype(np.float32)
 
     def _confidences(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -124,20 +124,25 @@ class ALS(FactorModel):
         confidence = self.config.confidence.of(weights, lengths, mean_length, self._arrays["idf"][items])
         return items, confidence.astype(np.float64)
 
-    def _solved(self, items: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return F A^-1 (m, d), with the factors F (m, d) of the items of a history and the matrix A that is solved for a user.
+    def _solved(
+        self, items: NDArray[np.int64], confidence: NDArray[np.float64], right: NDArray[np.float64], *, transposed: bool = False
+    ) -> NDArray[np.float64]:
+        """Return F A^-1 right (m,), transposed right F A^-1 (d,), with the factors F (m, d) of the items of a history.
 
-        With A = B + F^T S F, where B is the same for all users and S has the m confidences less 1, that is (I + F B^-1 F^T S)^-1
-        F B^-1 (Woodbury 1950): a system of m unknowns, and few users have as many items as there are factors.
+        A = B + F^T S F is what is solved for a user, B the same for all users, S the m confidences less 1. So F A^-1 is
+        (I + F B^-1 F^T S)^-1 F B^-1 (Woodbury 1950), and few users have as many items as there are factors.
         """
         factors, surplus = self.item_vectors[items].astype(np.float64), np.abs(confidence) - 1.0
         if len(items) >= factors.shape[1]:
             system = self._shared_system() + (factors.T * surplus) @ factors
-            return np.asarray(np.linalg.solve(system, factors.T).T, np.float64)
+            solved = np.linalg.solve(system, right @ factors if transposed else right)
+            return np.asarray(solved if transposed else factors @ solved, np.float64)
         spread = factors @ self._shared_inverse()
         small = (spread @ factors.T) * surplus
         small[np.diag_indices_from(small)] += 1.0
-        return np.asarray(np.linalg.solve(small, spread), np.float64)
+        if transposed:
+            return np.asarray(np.linalg.solve(small.T, right) @ spread, np.float64)
+        return np.asarray(np.linalg.solve(small, spread @ right), np.float64)
 
     def _shared_system(self) -> NDArray[np.float64]:
         system: NDArray[np.float64] = np.array(self._arrays["gram"], np.float64)
@@ -155,7 +160,7 @@ class ALS(FactorModel):
         shares = np.zeros(len(batch.items))
         if not (confidence > 0).any():
             return shares
-        towards = on_one_thread(self._solved, items, confidence) @ self.item_vectors[item_idx].astype(np.float64)
+        towards = on_one_thread(self._solved, items, confidence, self.item_vectors[item_idx].astype(np.float64))
         value = np.maximum(confidence, 0.0) * towards
         first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
         shares[[first[item] for item in items.tolist()]] = value

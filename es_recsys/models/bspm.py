@@ -18,7 +18,7 @@ from es_recsys.models.neighbours import by_liked, of_liked
 from es_recsys.models.types import HistoryBatch, ranges
 from es_recsys.sequences import UserSequences, cells, user_sequences
 
-__all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "walk"]
+__all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "walk", "walk_of_users"]
 
 # Scores that a block of a batch holds at once.
 _CELLS = 1 << 24
@@ -134,15 +134,16 @@ class BSPM(Model):
         if len(batch) == 1:
             yield self._scores(batch, slice(None))
             return
-        vectors, roots = self._arrays["vectors"], self._arrays["roots"]
-        users = max(1, _CELLS // max(len(roots), 1))
+        vectors = self._arrays["vectors"]
+        users = max(1, _CELLS // max(len(self._arrays["user_starts"]), len(self._arrays["item_starts"])))
         for begin in range(0, len(batch), users):
             part = batch.some(begin, min(begin + users, len(batch)))
             own = [part.one(user) for user in range(len(part))]
             mixed, low = (np.stack(side) for side in zip(*map(self._sides, own), strict=True))
             spread, flat = mixed @ vectors.T, low @ vectors.T
+            walked = walk_of_users(self._arrays, part, self._event_weights(part))
             for user, one in enumerate(own):
-                yield self._joined(one, spread[user], flat[user], slice(None))
+                yield self._joined(one, walked[user], spread[user], flat[user], slice(None))
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
@@ -153,7 +154,8 @@ class BSPM(Model):
     def _scores(self, batch: HistoryBatch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Return the scores of one user at some item_idx. The vectors are most of what is read, so only theirs are."""
         spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
-        return self._joined(batch, spread, flat, at)
+        walked = walk(self._arrays, batch.items, self._event_weights(batch))[at].astype(np.float32)
+        return self._joined(batch, walked, spread, flat, at)
 
     def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what stands before V and before D^1/2 V for one user, (k,) each."""
@@ -163,11 +165,15 @@ class BSPM(Model):
         return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
 
     def _joined(
-        self, batch: HistoryBatch, spread: NDArray[np.float32], flat: NDArray[np.float32], at: NDArray[np.int64] | slice
+        self,
+        batch: HistoryBatch,
+        walked: NDArray[np.float32],
+        spread: NDArray[np.float32],
+        flat: NDArray[np.float32],
+        at: NDArray[np.int64] | slice,
     ) -> NDArray[np.float32]:
-        share = self._filter(self._arrays["eigenvalues"]).walked
-        walked = share * walk(self._arrays, batch.items, self._event_weights(batch))[at]
-        return of_liked(batch, (walked + spread + self._arrays["roots"][at] * flat).astype(np.float32))
+        share = np.float32(self._filter(self._arrays["eigenvalues"]).walked)
+        return of_liked(batch, np.asarray(share * walked + spread + self._arrays["roots"][at] * flat, np.float32))
 
     def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
         if not len(batch.items):
@@ -228,6 +234,17 @@ def walk(arrays: Arrays, items: NDArray[np.int64], weights: NDArray[np.float64])
     at, sizes = ranges(arrays["user_starts"], users)
     values = arrays["user_values"][at] * np.repeat(met[users], sizes)
     return _sums(arrays["user_items"][at], values, n_items)
+
+
+def walk_of_users(arrays: Arrays, batch: HistoryBatch, weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the same of each user of a batch, (n, n_items) float32; all rows are read, once for all of them."""
+    from scipy import sparse
+
+    n_users, n_items = len(arrays["user_starts"]) - 1, len(arrays["item_starts"]) - 1
+    by_item = sparse.csr_matrix((arrays["item_values"], arrays["item_users"], arrays["item_starts"]), (n_items, n_users))
+    histories = sparse.csr_matrix((weights.astype(np.float32), batch.items, batch.starts), (len(batch), n_items))
+    met = (histories @ by_item).toarray()
+    return np.ascontiguousarray((by_item @ np.ascontiguousarray(met.T)).T)
 
 
 def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.batching import batched
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.item_ids import ItemIds
 from es_recsys.search.bodies import candidates_depth
@@ -31,6 +32,9 @@ from es_recsys.top_k import nth_largest, top_scores
 __all__ = ["ModelRows", "RankedRows", "rank_block"]
 
 Rows = NDArray[np.int64]
+
+# Scores of a matrix: 16 MiB, which the C library takes from memory that was used before.
+_CELLS = 1 << 22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,9 +206,10 @@ def _vector_scores(
                 asked[knn["field"]].append((k, retriever.name, knn["query_vector"]))
     found: list[dict[str, NDArray[np.float32]]] = [{} for _ in users]
     for field_name, each in asked.items():
-        products = block.forward.all_scores(field_name, np.stack([vector for _, _, vector in each]))
-        for (k, name, _), row in zip(each, products, strict=True):
-            found[k][name] = row
+        for some in batched(each, max(_CELLS // max(block.forward.end, 1), 1)):
+            products = block.forward.all_scores(field_name, np.stack([vector for _, _, vector in some]))
+            for (k, name, _), row in zip(some, products, strict=True):
+                found[k][name] = row
     return found
 
 
