@@ -14,8 +14,8 @@ from es_recsys.jobs.batch import answer_requests
 from es_recsys.jobs.batch_requests import BatchRequest
 from es_recsys.progress import Progress
 from es_recsys.query import Answer, Query
-from es_recsys.serving.batch_answers import run_in_batches
-from es_recsys.serving.ready_list_making import MadeList, check_servable, make_ready_list
+from es_recsys.serving.batch_answers import BlocksFirst
+from es_recsys.serving.ready_list_making import MadeList, can_make_by_block, check_servable, make_ready_list, make_ready_lists
 from es_recsys.serving.workspace import Workspace
 
 __all__ = ["ReadyListReport", "ReadyListWriter", "store_ready_lists"]
@@ -49,6 +49,7 @@ class ReadyListWriter:
     def __init__(self, work: Workspace) -> None:
         self.report = ReadyListReport()
         self._work = work
+        self._making = BlocksFirst(work, can_make_by_block, make_ready_lists, make_ready_list)
         with work.translating_errors():
             snapshot = work.snapshots.latest()
             check_servable(snapshot)
@@ -63,7 +64,7 @@ class ReadyListWriter:
         results: dict[int, MadeList | RecsysError] = {}
         pending = list(range(len(queries)))
         for _ in range(_MAX_TRIES):
-            found = run_in_batches(self._work, [queries[number] for number in pending], make_ready_list)
+            found = self._making.run([queries[number] for number in pending])
             results.update(zip(pending, found, strict=True))
             changed = self._write([made for number in pending if isinstance(made := results[number], MadeList)])
             # Events came in between; of a user who was erased the next making finds nothing.

@@ -188,14 +188,17 @@ class Affinity(Model):
         odds: NDArray[np.float32] = np.exp(sums - theta.sum()).astype(np.float32)
         return odds
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         traits, theta = self._traits(), self._arrays["theta"]
-        entries, _ = traits.at(np.array([item_idx]))
-        code_weights = np.zeros(len(traits.facet_of))
-        code_weights[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
         owned, owners = traits.at(batch.items)
-        alike = np.bincount(owners, weights=code_weights[traits.codes[owned]] * traits.shares[owned], minlength=len(batch.items))
-        return by_liked(batch, self._event_weights(batch) * alike)
+        alike = np.zeros((len(batch.items), len(item_idx)))
+        for column, item in enumerate(item_idx.tolist()):
+            entries, _ = traits.at(np.array([item]))
+            code_weights = np.zeros(len(traits.facet_of))
+            code_weights[traits.codes[entries]] = traits.shares[entries] * theta[traits.facet_of[traits.codes[entries]]]
+            weights = code_weights[traits.codes[owned]] * traits.shares[owned]
+            alike[:, column] = np.bincount(owners, weights=weights, minlength=len(batch.items))
+        return by_liked(batch, self._event_weights(batch)[:, None] * alike)
 
 
 def _counts(data: Interactions, at: NDArray[np.int64], n: int) -> NDArray[np.float64]:

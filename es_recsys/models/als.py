@@ -127,7 +127,7 @@ class ALS(FactorModel):
     def _solved(
         self, items: NDArray[np.int64], confidence: NDArray[np.float64], right: NDArray[np.float64], *, transposed: bool = False
     ) -> NDArray[np.float64]:
-        """Return F A^-1 right (m,), transposed right F A^-1 (d,), with the factors F (m, d) of the items of a history.
+        """Return F A^-1 right (m, t), transposed right F A^-1 (d,), with the factors F (m, d) of the items of a history.
 
         A = B + F^T S F is what is solved for a user, B the same for all users, S the m confidences less 1. So F A^-1 is
         (I + F B^-1 F^T S)^-1 F B^-1 (Woodbury 1950), and few users have as many items as there are factors.
@@ -154,16 +154,15 @@ class ALS(FactorModel):
             self._inverse = self._arrays, np.asarray(np.linalg.inv(self._shared_system()), np.float64)
         return self._inverse[1]
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         # x . y_j is a sum over the liked items: c_i y_i^T A^-1 y_j (Hu et al. 2008, section 5).
         items, confidence = self._confidences(batch)
-        shares = np.zeros(len(batch.items))
+        shares = np.zeros((len(batch.items), len(item_idx)))
         if not (confidence > 0).any():
             return shares
-        towards = on_one_thread(self._solved, items, confidence, self.item_vectors[item_idx].astype(np.float64))
-        value = np.maximum(confidence, 0.0) * towards
+        towards = on_one_thread(self._solved, items, confidence, self.item_vectors[item_idx].T.astype(np.float64))
         first = {int(item): event for event, item in reversed(list(enumerate(batch.items.tolist())))}
-        shares[[first[item] for item in items.tolist()]] = value
+        shares[[first[item] for item in items.tolist()]] = np.maximum(confidence, 0.0)[:, None] * towards
         return shares
 
     def _factorise(

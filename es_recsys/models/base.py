@@ -21,7 +21,7 @@ from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.item_ids import ItemIds
 from es_recsys.models.types import HistoryBatch, encode
 from es_recsys.renamed import MODELS, current_keys, spellings
-from es_recsys.top_k import ScoredItems, top_k, top_scores
+from es_recsys.top_k import ScoredItems, top_scores
 
 __all__ = [
     "DEPTHS",
@@ -276,15 +276,24 @@ class Model(abc.ABC):
 
     def explain(self, history: History, item_id: str, n: int = 3) -> tuple[str, ...]:
         """Return the items of the history that add most to the score of `item_id`, strongest first; none where none does."""
-        item_idx = int(self.item_ids.find([item_id])[0])
-        batch = self._encoded(history)
-        if item_idx < 0 or not len(batch.items):
-            return ()
+        return self.explain_items(history, [item_id], n)[0]
+
+    def explain_items(self, history: History, item_ids: Sequence[str], n: int = 3) -> list[tuple[str, ...]]:
+        """Return `explain` of each of many items, which cost less together."""
+        item_idx, batch = self.item_ids.find(item_ids), self._encoded(history)
+        known = item_idx >= 0
+        reasons: list[tuple[str, ...]] = [()] * len(item_ids)
+        if not len(batch.items) or not known.any():
+            return reasons
         items, inverse = np.unique(batch.items, return_inverse=True)
-        shares = np.bincount(inverse, weights=self._contributions(batch, item_idx))
-        shares[items == item_idx] = 0.0
-        strongest = top_k(shares, n)
-        return tuple(self.item_ids.take(items[strongest[shares[strongest] > 0]]))
+        shares = np.zeros((len(items), np.count_nonzero(known)))
+        np.add.at(shares, inverse, self._contributions(batch, item_idx[known]))
+        shares[items[:, None] == item_idx[known]] = 0.0
+        strongest = np.argsort(-shares, axis=0, kind="stable")[:n]
+        added, names = np.take_along_axis(shares, strongest, axis=0), self.item_ids.take(items)
+        for place, own, values in zip(np.flatnonzero(known).tolist(), strongest.T.tolist(), added.T.tolist(), strict=True):
+            reasons[place] = tuple(names[k] for k, value in zip(own, values, strict=True) if value > 0.0)
+        return reasons
 
     def recommend_idx(self, batch: HistoryBatch, n: int, exclude: Sequence[NDArray[np.int64]]) -> list[ScoredItems]:
         """Return `recommend` of each user of the batch as item_idx and scores; `exclude` has the item_idx to leave out."""
@@ -331,8 +340,8 @@ class Model(abc.ABC):
         """Return raw scores (n_items,) float32 for a batch of one user."""
 
     @abc.abstractmethod
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        """Return what each event of a batch of one user adds to the score of an item (m,) float64."""
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what each of m events of a batch of one user adds to the score of each of t items, (m, t) float64."""
 
     def _encoded(self, history: History) -> HistoryBatch:
         """Return the encoded history, cached for the last one: an answer needs its recommendations, scores and explanations."""
@@ -414,11 +423,11 @@ class ContentModel(FactorModel):
                 users[user] = mine @ vectors / np.abs(mine).sum()
         return users
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         if not self.user_vectors(batch).any():
-            return np.zeros(len(batch.items))
-        alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[item_idx]).astype(np.float64)
-        return batch.recent_weights(self.config.half_life, self.config.half_life_days) * alike
+            return np.zeros((len(batch.items), len(item_idx)))
+        alike: NDArray[np.float64] = (self.item_vectors[batch.items] @ self.item_vectors[item_idx].T).astype(np.float64)
+        return batch.recent_weights(self.config.half_life, self.config.half_life_days)[:, None] * alike
 
 
 def rows_of_all_items(data: Interactions, items: ItemTable, rows: NDArray[np.float32]) -> tuple[list[str], NDArray[np.float32]]:

@@ -18,7 +18,7 @@ from es_recsys.models.neighbours import by_liked, of_liked
 from es_recsys.models.types import HistoryBatch, ranges
 from es_recsys.sequences import UserSequences, cells, user_sequences
 
-__all__ = ["BSPM", "BSPMConfig", "column", "graph", "matrix_of", "walk", "walk_of_users"]
+__all__ = ["BSPM", "BSPMConfig", "graph", "matrix_of", "paths", "walk", "walk_of_users"]
 
 # Scores that a block of a batch holds at once.
 _CELLS = 1 << 24
@@ -175,15 +175,13 @@ class BSPM(Model):
         share = np.float32(self._filter(self._arrays["eigenvalues"]).walked)
         return of_liked(batch, np.asarray(share * walked + spread + self._arrays["roots"][at] * flat, np.float32))
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        if not len(batch.items):
-            return np.zeros(0)
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
-        there, met = vectors[item_idx], vectors[batch.items]
-        kernel = how.walked * column(self._arrays, batch.items, item_idx) + met @ (how.own * there)
-        low = self._arrays["gram"] @ (how.mixed * there) + how.low * roots[item_idx] * there
-        kernel += (met @ low) / roots[batch.items]
-        return by_liked(batch, kernel * self._event_weights(batch))
+        there, met = vectors[item_idx].astype(np.float64), vectors[batch.items].astype(np.float64)
+        kernel = how.walked * paths(self._arrays, batch.items, item_idx) + met @ (how.own * there).T
+        low = (how.mixed * there) @ self._arrays["gram"] + how.low * roots[item_idx][:, None] * there
+        kernel += (met @ low.T) / roots[batch.items][:, None]
+        return by_liked(batch, kernel * self._event_weights(batch)[:, None])
 
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -247,14 +245,18 @@ def walk_of_users(arrays: Arrays, batch: HistoryBatch, weights: NDArray[np.float
     return np.ascontiguousarray((by_item @ np.ascontiguousarray(met.T)).T)
 
 
-def column(arrays: Arrays, items: NDArray[np.int64], item_idx: int) -> NDArray[np.float64]:
-    """Return (R^T R)[i, item_idx] for each of k items, (k,) float64."""
-    own = slice(int(arrays["item_starts"][item_idx]), int(arrays["item_starts"][item_idx + 1]))
-    users = np.zeros(len(arrays["user_starts"]) - 1)
-    users[arrays["item_users"][own]] = arrays["item_values"][own]
-    at, sizes = ranges(arrays["item_starts"], items)
-    values = arrays["item_values"][at] * users[arrays["item_users"][at]]
-    return _sums(np.repeat(np.arange(len(items)), sizes), values, len(items))
+def paths(arrays: Arrays, items: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return (R^T R)[i, j] for each of k items and each of t others, (k, t) float64."""
+    users_of_item = np.zeros(len(arrays["user_starts"]) - 1)
+    at, sizes = ranges(arrays["item_starts"], others)
+    users, values, owners = arrays["item_users"][at], arrays["item_values"][at], np.repeat(np.arange(len(others)), sizes)
+    found = np.zeros((len(items), len(others)))
+    for row, item in enumerate(items.tolist()):
+        own = slice(int(arrays["item_starts"][item]), int(arrays["item_starts"][item + 1]))
+        users_of_item[arrays["item_users"][own]] = arrays["item_values"][own]
+        found[row] = _sums(owners, values * users_of_item[users], len(others))
+        users_of_item[arrays["item_users"][own]] = 0.0
+    return found
 
 
 def _sums(at: NDArray[Any], values: NDArray[Any], n: int) -> NDArray[np.float64]:

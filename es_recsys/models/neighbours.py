@@ -60,15 +60,16 @@ class Neighbours(Model):
         values = values * np.repeat(self._event_weights(batch), ends - begins)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         starts = self._arrays["starts"]
-        shares = np.zeros(len(batch.items))
+        shares = np.zeros((len(batch.items), len(item_idx)))
         for event, item in enumerate(batch.items.tolist()):
             row = slice(int(starts[item]), int(starts[item + 1]))
-            at = row.start + int(np.searchsorted(self._arrays["items"][row], item_idx))
-            if at < row.stop and self._arrays["items"][at] == item_idx:
-                shares[event] = self._arrays["values"][at]
-        return by_liked(batch, shares * self._event_weights(batch))
+            items = self._arrays["items"][row]
+            if len(items):
+                at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
+                shares[event] = np.where(items[at] == item_idx, self._arrays["values"][row][at], 0.0)
+        return by_liked(batch, shares * self._event_weights(batch)[:, None])
 
 
 def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -80,5 +81,5 @@ def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def by_liked(batch: HistoryBatch, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return what each event adds to a score, without what a dislike adds: only a liked item is an explanation."""
-    return np.where(batch.weights > 0, shares, np.minimum(shares, 0.0))
+    """Return what each event adds to scores (m, t), without what a dislike adds: only a liked item is an explanation."""
+    return np.where(batch.weights[:, None] > 0, shares, np.minimum(shares, 0.0))

@@ -115,8 +115,8 @@ class Popularity(Model):
         counts: NDArray[np.float32] = self._arrays["counts"]
         return counts
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        return np.zeros(len(batch.items))
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.zeros((len(batch.items), len(item_idx)))
 
 
 def _events_of_items(data: Interactions) -> NDArray[np.int64]:

@@ -165,19 +165,20 @@ class UserKNN(Model):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return next(self.scores_of_users(batch))
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         items, x = self._sparse_vector(batch)
         rows = self._candidate_rows(items, x)
         similarities, shared, user = self._similarities(items, x, rows)
         similarities = self._of_neighbours(similarities)
-        vote = np.zeros(len(similarities))
-        at = np.flatnonzero(rows.indices == item_idx)
-        np.add.at(vote, user[at], rows.data[at])
-        vote[similarities > 0] *= similarities[similarities > 0] ** (self.config.power - 1.0)
-        by_item = np.bincount(rows.indices, weights=shared * (vote * (similarities > 0))[user], minlength=len(self.item_ids))
-        shares = np.zeros(len(batch.items))
         _, first = np.unique(batch.items, return_index=True)
-        shares[first] = by_item[batch.items[first]] / self._arrays["popularity"][item_idx] ** self.config.target_power
+        shares = np.zeros((len(batch.items), len(item_idx)))
+        for column, item in enumerate(item_idx.tolist()):
+            vote = np.zeros(len(similarities))
+            at = np.flatnonzero(rows.indices == item)
+            np.add.at(vote, user[at], rows.data[at])
+            vote[similarities > 0] *= similarities[similarities > 0] ** (self.config.power - 1.0)
+            by_item = np.bincount(rows.indices, weights=shared * (vote * (similarities > 0))[user], minlength=len(self.item_ids))
+            shares[first, column] = by_item[batch.items[first]] / self._arrays["popularity"][item] ** self.config.target_power
         return shares
 
     def _sparse_vector(self, batch: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -20,16 +20,17 @@ from es_recsys.batching import batched
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.item_ids import ItemIds
 from es_recsys.search.bodies import candidates_depth
+from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.interests import allocate_slots, nearest_interest
 from es_recsys.search.local_scores import recency_scores
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, situation
-from es_recsys.search.retrieve import list_best, scaled_products
+from es_recsys.search.retrieve import RetrieverResult, list_best, scaled_products
 from es_recsys.search.retriever_weights import retriever_weights
 from es_recsys.search.retrievers import INTEREST, MAX_LIST_IDS, POPULARITY, RECENCY, Retriever, active_retrievers, ranked_list
 from es_recsys.top_k import nth_largest, top_scores
 
-__all__ = ["ModelRows", "RankedRows", "rank_block"]
+__all__ = ["FoundRows", "ModelRows", "RankedRows", "rank_block"]
 
 Rows = NDArray[np.int64]
 
@@ -87,24 +88,41 @@ class _ListScores(Sequence[tuple[str, float]]):
 class RankedRows:
     """A page of a ranking.
 
-    rows (k,): of the forward index, best first. scores (k,), parts (k, m): of the `retrievers`. total: items that all pages
-    show. situation: see `request.situation`.
+    rows (k,): of the forward index, best first. scores (k,). retrievers: m, with what they found. values (k, m): of the hits, on
+    the retrievers' scales. weights (m,). total: items that all pages show. situation: see `request.situation`.
     """
 
     rows: Rows
     scores: NDArray[np.float64]
-    retrievers: tuple[str, ...]
-    parts: NDArray[np.float64]
+    retrievers: tuple[FoundRows, ...]
+    values: NDArray[np.float64]
+    weights: NDArray[np.float64]
     total: int
     situation: str
 
+    def parts(self) -> list[dict[str, float]]:
+        """Return the contributions to the score of each hit; those of 0 are left out."""
+        names = [each.retriever.name for each in self.retrievers]
+        parts = (self.values * self.weights).tolist()
+        return [{name: part for name, part in zip(names, own, strict=True) if part != 0.0} for own in parts]
+
+    def scored(self, forward: ForwardIndex, documents: Sequence[Mapping[str, Any]]) -> ScoredCandidates:
+        """Return the hits as candidates, for what is computed of these. documents: of each hit."""
+        item_ids = tuple(forward.item_ids(self.rows))
+        retrievers = tuple(each.result(forward) for each in self.retrievers)
+        none = np.zeros(len(item_ids), bool)
+        table = CandidateTable(item_ids, retrievers, self.values, self.weights, none, none, item_ids)
+        order = _ordered(forward, self.rows, self.scores, len(item_ids)).tolist()
+        found = {item_id: {"_id": item_id, "_source": source} for item_id, source in zip(item_ids, documents, strict=True)}
+        return ScoredCandidates(table, self.scores.tolist(), order, found, ())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Found:
+class FoundRows:
     """What one retriever says of all items to one user.
 
-    rows: the candidates that it brings. scores: raw, of the row, or of `item_idx[row]` where that is given; 0 for -1. best: what
-    inner products and scores of lists are divided by.
+    rows: the candidates that it brings, of a vector in no order, else best first. scores: raw, of the row, or of `item_idx[row]`
+    where that is given; 0 for -1. best: what inner products and scores of lists are divided by.
     """
 
     retriever: Retriever
@@ -123,6 +141,14 @@ class _Found:
             raw = np.where(item_idx >= 0, self.scores[item_idx], 0.0).astype(np.float64)
         scale = self.retriever.scale
         return np.clip(raw / self.best, -1.0, 1.0) if scale == "list" else scaled_products(scale, raw, self.best)
+
+    def result(self, forward: ForwardIndex) -> RetrieverResult:
+        """Return the same with ids."""
+        scores = self.column(self.rows)
+        in_order = self.retriever.scale in ("list", "unit")
+        order = np.arange(len(scores)) if in_order else _ordered(forward, self.rows, scores, len(scores))
+        found = dict(zip(forward.item_ids(self.rows[order]), scores[order].tolist(), strict=True))
+        return RetrieverResult(self.retriever, {}, found, self.best, True, 0.0, True)
 
 
 class _Block:
@@ -227,8 +253,7 @@ def _rank(
     totals = (scores * weight).sum(axis=1)
     page = _page(block, request, user, results, rows, scores, totals)
     total = len(block.forward) - len(excluded)
-    names = tuple(each.retriever.name for each in results)
-    return RankedRows(rows[page], totals[page], names, scores[page] * weight, total, situation(request, user))
+    return RankedRows(rows[page], totals[page], tuple(results), scores[page], weight, total, situation(request, user))
 
 
 def _has_query(retriever: Retriever, user: UserState, policy: RankingPolicy, vectors: Mapping[str, Any]) -> bool:
@@ -246,26 +271,26 @@ def _find(
     user: UserState,
     vectors: Mapping[str, NDArray[np.float32]],
     excluded: Rows,
-) -> _Found:
+) -> FoundRows:
     """Return the candidates of one retriever, and its scores."""
     depth = candidates_depth(retriever, request, block.policy)
     if retriever.name == RECENCY:
-        return _Found(retriever, block.newest[~block.hidden[block.newest]][:depth], block.recency)
+        return FoundRows(retriever, block.newest[~block.hidden[block.newest]][:depth], block.recency)
     if retriever.name == POPULARITY:
         rows = block.popular[~block.hidden[block.popular]]
-        return _Found(retriever, rows, block.popularity, list_best(block.policy.popularity))
+        return FoundRows(retriever, rows, block.popularity, list_best(block.policy.popularity))
     if retriever.scale == "list":
         said = user.neighbours[retriever.name]
         assert isinstance(said, _ListScores)
         of_model = block.models[retriever.name]
         rows = of_model.rows[said.best]
         best = float(said.scores[said.best[0]])
-        return _Found(retriever, rows[rows >= 0], said.scores, best, of_model.item_idx)
+        return FoundRows(retriever, rows[rows >= 0], said.scores, best, of_model.item_idx)
     scores = vectors[retriever.name]
     scores[excluded] = -np.inf
     rows = _highest(block.forward, scores, depth)
     best = float(scores[rows].max(initial=0.0)) if retriever.scale == "inner" else 1.0
-    return _Found(retriever, rows, scores, best if best > 0.0 else 1.0)
+    return FoundRows(retriever, rows, scores, best if best > 0.0 else 1.0)
 
 
 def _highest(forward: ForwardIndex, scores: NDArray[np.float32], n: int) -> Rows:
@@ -286,7 +311,7 @@ def _by_id(forward: ForwardIndex, rows: Rows) -> Rows:
     return found
 
 
-def _candidates(block: _Block, request: Request, results: Sequence[_Found]) -> Rows:
+def _candidates(block: _Block, request: Request, results: Sequence[FoundRows]) -> Rows:
     """Return the rows of all candidates, ascending."""
     depth = block.policy.settings.depth
     for each in results:
@@ -302,7 +327,7 @@ def _page(
     block: _Block,
     request: Request,
     user: UserState,
-    results: Sequence[_Found],
+    results: Sequence[FoundRows],
     rows: Rows,
     scores: NDArray[np.float64],
     totals: NDArray[np.float64],

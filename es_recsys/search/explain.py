@@ -32,8 +32,8 @@ def explain_hit(user: UserState, hit: Hit, vector: NDArray[np.float32] | None, h
     """
     found: dict[str, None] = {}
     for name in sorted(hit.parts, key=lambda name: (-hit.parts[name], name)):
-        if hit.parts[name] <= 0.0:
-            continue
+        if hit.parts[name] <= 0.0 or len(found) >= n:
+            break
         if name in user.explainers:
             found.update(dict.fromkeys(user.explainers[name](hit.product_id)))
         elif name.startswith("taste_") and vector is not None:

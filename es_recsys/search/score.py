@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History
 from es_recsys.query import MAX_RESULTS, RETURNED_FIELDS
 from es_recsys.search.bodies import count_body, scoring_body
 from es_recsys.search.candidates import (
@@ -39,6 +40,8 @@ __all__ = [
     "ScoringRequest",
     "ScoringResponses",
     "build_scoring_request",
+    "content_vector_field",
+    "history_ids",
     "page_documents_body",
     "resolve_scores",
     "stored_documents",
@@ -127,7 +130,7 @@ def build_scoring_request(
     suggestion = suggestion_body(request.text, policy.metadata.text_boosts) if results.text_finds_nothing else None
     if not rows:
         return ScoringRequest(results, table, rows, features, suggestion=suggestion)
-    content_field = _content_field(policy) if request.explain or request.diversity > 0.0 else None
+    content_field = content_vector_field(policy) if request.explain or request.diversity > 0.0 else None
     missing_scores = _missing_scores(policy, table, rows)
     history = _history_body(user, policy, content_field) if request.explain and content_field else None
     total = _known_total(request, policy, results)
@@ -204,7 +207,7 @@ def vector_of(document: Mapping[str, Any], field: str | None) -> NDArray[np.floa
     return None if not values else np.asarray(values, np.float32)
 
 
-def _content_field(policy: RankingPolicy) -> str | None:
+def content_vector_field(policy: RankingPolicy) -> str | None:
     """Return the vector field that tells best how similar two items are: text, then pictures, then behaviour."""
     for name in ("text_vector", "image_vector", *policy.metadata.vectors):
         if name in policy.metadata.vectors:
@@ -248,8 +251,13 @@ def _documents_body(
     return {**body, "_source": [*RETURNED_FIELDS, *feature_fields(policy, features)], "query": query}
 
 
+def history_ids(history: History) -> tuple[str, ...]:
+    """Return the ids of the newest items of a history, which explanations by content compare with."""
+    return tuple(dict.fromkeys(reversed(history.item_ids)))[:_MAX_HISTORY_VECTORS]
+
+
 def _history_body(user: UserState, policy: RankingPolicy, content_field: str) -> Body | None:
-    ids = tuple(dict.fromkeys(reversed(user.history.item_ids)))[:_MAX_HISTORY_VECTORS]
+    ids = history_ids(user.history)
     if not ids:
         return None
     body = {**_fields_body(ids, content_field), "_source": False}

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from threading import Lock
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from es_recsys.batching import batched, map_ahead
 from es_recsys.errors import EngineError, RecsysError
@@ -21,12 +21,15 @@ from es_recsys.serving.requests import query_kind
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["BATCH_SIZE", "answer_all", "run_in_batches"]
+__all__ = ["BATCH_SIZE", "BlocksFirst", "answer_all"]
 
 T = TypeVar("T")
 
 MakeFlow = Callable[[ServingSnapshot, Query, float], Flow[T]]
 """Makes the flow of a query at a time, epoch seconds."""
+
+ByBlock = Callable[[BlockAnswering, Driver, Sequence[Query], float], list[T | RecsysError]]
+"""Runs queries of one time, epoch seconds, by blocks; an error stands in the place of a query that fails."""
 
 BATCH_SIZE = 32
 """Queries that are answered side by side."""
@@ -46,9 +49,7 @@ def answer_all(work: Workspace, queries: Iterable[Query]) -> Iterator[Answer | R
     Plain recommendations are answered by blocks. Where Elasticsearch fails on a batch, its queries are tried again in smaller
     ones.
     """
-    answerer = _BatchAnswerer(work)
-    for found in map_ahead(answerer.answer, _batches(queries), _IN_FLIGHT):
-        yield from found
+    return BlocksFirst(work, can_block, BlockAnswering.answer, execute).run(queries)
 
 
 def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
@@ -66,43 +67,47 @@ def _batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
         yield batch
 
 
-class _BatchAnswerer:
-    """Answers queries by blocks as far as that goes, the others side by side. Thread-safe."""
+class BlocksFirst(Generic[T]):
+    """Runs queries by blocks as far as that goes, the others side by side. Thread-safe.
 
-    def __init__(self, work: Workspace) -> None:
-        self._work = work
+    can: whether a query goes by blocks. by_block: runs such queries. make: the flow that does the same for one query.
+    """
+
+    def __init__(
+        self, work: Workspace, can: Callable[[ServingSnapshot, Query], bool], by_block: ByBlock[T], make: MakeFlow[T]
+    ) -> None:
+        self._work, self._can, self._by_block, self._make = work, can, by_block, make
         self._lock = Lock()
         self._blocks: BlockAnswering | None = None
 
-    def answer(self, queries: Sequence[Query]) -> list[Answer | RecsysError]:
-        """Return the answers in the order of the queries."""
-        found: dict[int, Answer | RecsysError] = {}
+    def run(self, queries: Iterable[Query]) -> Iterator[T | RecsysError]:
+        """Yield what comes of the queries in their order."""
+        for found in map_ahead(self._run, _batches(queries), _IN_FLIGHT):
+            yield from found
+
+    def _run(self, queries: Sequence[Query]) -> list[T | RecsysError]:
+        found: dict[int, T | RecsysError] = {}
         if sum(query_kind(query) == "recommend" for query in queries) >= _FEWEST:
             # Where Elasticsearch fails, it is asked again for fewer at once.
             with suppress(EngineError):
                 found = self._work.run_with_driver(partial(self._by_blocks, queries, time.time()))
         others = batched((query for place, query in enumerate(queries) if place not in found), BATCH_SIZE)
-        answers = chain.from_iterable(_run_batch(self._work, batch, execute) for batch in others)
-        return [found[place] if place in found else next(answers) for place in range(len(queries))]
+        results = chain.from_iterable(_run_batch(self._work, batch, self._make) for batch in others)
+        return [found[place] if place in found else next(results) for place in range(len(queries))]
 
     def _by_blocks(
         self, queries: Sequence[Query], now: float, driver: Driver, snapshot: ServingSnapshot
-    ) -> dict[int, Answer | RecsysError]:
-        """Return place of a query -> its answer, of those that go by blocks."""
-        places = [place for place, query in enumerate(queries) if can_block(snapshot, query)]
+    ) -> dict[int, T | RecsysError]:
+        """Return place of a query -> what comes of it, of those that go by blocks."""
+        places = [place for place, query in enumerate(queries) if self._can(snapshot, query)]
         if len(places) < _FEWEST:
             return {}
         with self._lock:
             if self._blocks is None or self._blocks.snapshot is not snapshot:
                 self._blocks = BlockAnswering(snapshot)
             blocks = self._blocks
-        return dict(zip(places, blocks.answer(driver, [queries[place] for place in places], now), strict=True))
-
-
-def run_in_batches(work: Workspace, queries: Iterable[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:
-    """Yield what the flows of the queries return, as `answer_all` does with answers."""
-    for found in map_ahead(lambda batch: list(_run_batch(work, batch, make)), batched(queries, BATCH_SIZE), _IN_FLIGHT):
-        yield from found
+        found = self._by_block(blocks, driver, [queries[place] for place in places], now)
+        return dict(zip(places, found, strict=True))
 
 
 def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from es_recsys.batching import batched
 from es_recsys.blas import one_thread
-from es_recsys.dataset import Profile
+from es_recsys.dataset import History, Profile
 from es_recsys.errors import RecsysError
-from es_recsys.models.base import FactorModel
+from es_recsys.models.base import FactorModel, Model
 from es_recsys.models.types import HistoryBatch
 from es_recsys.models.userknn import UserKNN
 from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.search.block_ranking import ModelRows, RankedRows, rank_block
 from es_recsys.search.interests import Interests, find_interests_of_users
-from es_recsys.search.request import Request, UserState
+from es_recsys.search.request import Explainer, Request, UserState
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Flow, LogAnswer
+from es_recsys.serving.operations import Document, Flow, LogAnswer
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
@@ -35,7 +35,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import liked_vectors
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 
-__all__ = ["BLOCK_SIZE", "BlockAnswering", "can_block"]
+__all__ = ["BLOCK_SIZE", "Asked", "BlockAnswering", "Ranked", "can_block"]
 
 BLOCK_SIZE = 128
 """Users whose answers are computed together, at most."""
@@ -68,13 +68,28 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Asked:
-    """A query, and what it is answered from. profile: None where nothing is known or wanted of the user."""
+class Asked:
+    """A query, and what it is answered from.
+
+    keys, stored: profile keys of the user, and the profile as it is stored. profile: None where nothing is known or wanted of
+    the user.
+    """
 
     query: Query
     keys: Sequence[str]
+    stored: Document | None
     request: Request
     profile: Profile | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranked:
+    """The page of a query. user: without what models of neighbours say. degraded: names of what failed."""
+
+    asked: Asked
+    user: UserState
+    page: RankedRows
+    degraded: tuple[str, ...]
 
 
 class BlockAnswering:
@@ -83,8 +98,7 @@ class BlockAnswering:
     def __init__(self, snapshot: ServingSnapshot) -> None:
         forward = snapshot.forward
         assert forward is not None
-        self.snapshot, self._forward = snapshot, forward
-        self._policy = ranking_policy(snapshot)
+        self.snapshot, self.forward, self.policy = snapshot, forward, ranking_policy(snapshot)
         self._vectors = {name: model for name, model in snapshot.models.items() if isinstance(model, FactorModel)}
         self._lists = {name: model for name, model in snapshot.models.items() if name not in self._vectors}
         self._rows = {name: ModelRows.of(model.item_ids, forward) for name, model in self._lists.items()}
@@ -95,37 +109,72 @@ class BlockAnswering:
         They are logged without features, as nobody has seen them yet.
         """
         started = time.perf_counter()
-        answers: list[Answer | RecsysError | None] = [None] * len(queries)
-        asked: list[tuple[int, _Asked]] = []
-        for place, found in enumerate(run_all(driver, [self._ask(query, now, started) for query in queries])):
-            if isinstance(found, _Asked):
-                asked.append((place, found))
-            else:
-                answers[place] = found
+        found = run_all(driver, [self._ready_or_asked(query, now, started) for query in queries])
         records = []
-        for block in batched(asked, max(min(BLOCK_SIZE, _CELLS // max(self._forward.end, 1)), 1)):
-            with one_thread():
-                users, failed = self._user_states(driver, [one for _, one in block])
-                pages = self._rank([one for _, one in block], users)
-            for (place, one), page, names in zip(block, pages, failed, strict=True):
-                answers[place] = answer = self._answer(one, page, names, started)
-                records.append(answer_record(self.snapshot, one.query, answer, page.situation, one.keys, now))
-        driver.log.write(records)
-        return [answer for answer in answers if answer is not None]
 
-    def _ask(self, query: Query, now: float, started: float) -> Flow[_Asked | Answer]:
-        """Read the profile of a query; its answer, logged, where a ready list is with it."""
-        snapshot = self.snapshot
-        keys = profile_keys(snapshot, query)
-        stored = yield from fetch_profile(snapshot, query, keys)
-        if (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
+        def answered(ranked: Ranked) -> Answer:
+            answer, asked = self.to_answer(ranked, self.hits(ranked), started), ranked.asked
+            records.append(answer_record(self.snapshot, asked.query, answer, ranked.page.situation, asked.keys, now))
+            return answer
+
+        answers = map(answered, self.rank(driver, [one for one in found if isinstance(one, Asked)]))
+        all_answers = [next(answers) if isinstance(one, Asked) else one for one in found]
+        driver.log.write(records)
+        return all_answers
+
+    def _ready_or_asked(self, query: Query, now: float, started: float) -> Flow[Asked | Answer]:
+        """Return the answer of a ready list, logged, where there is one."""
+        keys = profile_keys(self.snapshot, query)
+        stored = yield from fetch_profile(self.snapshot, query, keys)
+        if (ready := ready_answer(self.snapshot, query, stored, keys, now, started)) is not None:
             yield LogAnswer(ready[1])
             return ready[0]
-        profile = yield from read_profile(snapshot, query, stored, now)
-        request = build_request(query, self._policy, profile, {}, (), now)
-        return _Asked(query, keys, request, profile if request.personalization > 0.0 else None)
+        return (yield from self._asked(query, keys, stored, now))
 
-    def _user_states(self, driver: Driver, block: Sequence[_Asked]) -> tuple[list[UserState], list[tuple[str, ...]]]:
+    def ask(self, query: Query, now: float) -> Flow[Asked]:
+        """Read what a query is answered from. now: epoch seconds."""
+        keys = profile_keys(self.snapshot, query)
+        stored = yield from fetch_profile(self.snapshot, query, keys)
+        return (yield from self._asked(query, keys, stored, now))
+
+    def _asked(self, query: Query, keys: Sequence[str], stored: Document | None, now: float) -> Flow[Asked]:
+        profile = yield from read_profile(self.snapshot, query, stored, now)
+        request = build_request(query, self.policy, profile, {}, (), now)
+        return Asked(query, keys, stored, request, profile if request.personalization > 0.0 else None)
+
+    def rank(self, driver: Driver, asked: Sequence[Asked]) -> Iterator[Ranked]:
+        """Yield the page of each query, all of one time."""
+        for block in batched(asked, max(min(BLOCK_SIZE, _CELLS // max(self.forward.end, 1)), 1)):
+            with one_thread():
+                users, failed = self._user_states(driver, block)
+                scores = self._scores_of_users([one.profile for one in block])
+                pages = rank_block([one.request for one in block], users, self.policy, self._rows, scores)
+            for one, user, page, names in zip(block, users, pages, failed, strict=True):
+                yield Ranked(one, user, page, (*self.snapshot.removed_models, *names))
+
+    def hits(self, ranked: Ranked) -> tuple[Hit, ...]:
+        """Return the hits of a page, without reasons."""
+        page = ranked.page
+        documents = zip(self.forward.item_ids(page.rows), self.forward.documents(page.rows), strict=True)
+        scored = zip(documents, page.scores.tolist(), page.parts(), strict=True)
+        return tuple(
+            Hit(item_id, score, rank, parts, title=str(document.get("title", "")), source=document)
+            for rank, ((item_id, document), score, parts) in enumerate(scored, start=ranked.asked.request.offset + 1)
+        )
+
+    def to_answer(self, ranked: Ranked, hits: tuple[Hit, ...], started: float) -> Answer:
+        """Return the answer with these hits. started: `time.perf_counter()`."""
+        ranking = Ranking(hits, ranked.page.total, ranked.degraded)
+        return Answer(str(uuid.uuid4()), "recommend", ranking, (time.perf_counter() - started) * 1_000.0)
+
+    def reasons(self, ranked: Ranked, item_ids: Sequence[str]) -> Mapping[str, Explainer]:
+        """Return model -> the user's items that it recommends some items for; each model is asked once for all of them."""
+        profile = ranked.asked.profile
+        if profile is None:
+            return {}
+        return {name: _Reasons(model, profile.history, item_ids) for name, model in self.snapshot.models.items()}
+
+    def _user_states(self, driver: Driver, block: Sequence[Asked]) -> tuple[list[UserState], list[tuple[str, ...]]]:
         """Return the user state of each query, without what models of neighbours say, and names of what failed."""
         profiles = [one.profile or Profile("") for one in block]
         vectors = {name: self._user_vectors(model, profiles) for name, model in self._vectors.items()}
@@ -147,22 +196,18 @@ class BlockAnswering:
     def _interests(self, driver: Driver, profiles: Sequence[Profile]) -> tuple[list[Interests | None], list[tuple[str, ...]]]:
         """Return the interests of each user, and names of what failed."""
         found: list[Interests | None] = [None] * len(profiles)
-        read = [driver.run(liked_vectors(self.snapshot, self._policy, profile)) for profile in profiles]
+        read = [driver.run(liked_vectors(self.snapshot, self.policy, profile)) for profile in profiles]
         places = [place for place, (liked, _) in enumerate(read) if liked is not None]
         if places:
             some = [liked for liked, _ in read if liked is not None]
             each = [(liked.vectors, liked.weights) for liked in some]
-            clusters = find_interests_of_users(some[0].field, each, self._policy.settings.interests)
+            clusters = find_interests_of_users(some[0].field, each, self.policy.settings.interests)
             for place, interests in zip(places, clusters, strict=True):
                 found[place] = interests
         return found, [failed for _, failed in read]
 
     def _user_vectors(self, model: FactorModel, profiles: Sequence[Profile]) -> NDArray[np.float32]:
         return model.user_vectors(HistoryBatch.of([profile.history for profile in profiles], model.item_ids))
-
-    def _rank(self, block: Sequence[_Asked], users: Sequence[UserState]) -> list[RankedRows]:
-        scores = self._scores_of_users([one.profile for one in block])
-        return rank_block([one.request for one in block], users, self._policy, self._rows, scores)
 
     def _scores_of_users(self, profiles: Sequence[Profile | None]) -> Iterator[Mapping[str, NDArray[np.float32]]]:
         """Yield what the models of neighbours score all items for each user, nothing for nobody in particular."""
@@ -171,20 +216,16 @@ class BlockAnswering:
         for profile in profiles:
             yield {} if profile is None else {name: next(scores) for name, scores in each.items()}
 
-    def _answer(self, one: _Asked, page: RankedRows, failed: Sequence[str], started: float) -> Answer:
-        documents = zip(self._forward.item_ids(page.rows), self._forward.documents(page.rows), strict=True)
-        hits = [
-            Hit(
-                item_id,
-                score,
-                rank,
-                {name: part for name, part in zip(page.retrievers, parts, strict=True) if part != 0.0},
-                title=str(document.get("title", "")),
-                source=document,
-            )
-            for rank, ((item_id, document), score, parts) in enumerate(
-                zip(documents, page.scores.tolist(), page.parts.tolist(), strict=True), start=one.query.offset + 1
-            )
-        ]
-        ranking = Ranking(tuple(hits), page.total, (*self.snapshot.removed_models, *failed))
-        return Answer(str(uuid.uuid4()), "recommend", ranking, (time.perf_counter() - started) * 1_000.0)
+
+class _Reasons:
+    """Explainer of some items by a model, which is asked for all of them at the first."""
+
+    def __init__(self, model: Model, history: History, item_ids: Sequence[str]) -> None:
+        self._model, self._history, self._item_ids = model, history, item_ids
+        self._found: dict[str, tuple[str, ...]] | None = None
+
+    def __call__(self, item_id: str) -> tuple[str, ...]:
+        if self._found is None:
+            reasons = self._model.explain_items(self._history, self._item_ids)
+            self._found = dict(zip(self._item_ids, reasons, strict=True))
+        return self._found[item_id]

@@ -1,24 +1,37 @@
-"""Make ready lists: the flow that computes one, for the job that stores them."""
+"""Make ready lists, for the job that stores them: many by blocks, or the flow that computes one."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from es_recsys.errors import IndexStateError, InputError
-from es_recsys.query import Answer, Query
+import numpy as np
+from numpy.typing import NDArray
+
+from es_recsys.blas import on_one_thread
+from es_recsys.dataset import History
+from es_recsys.errors import IndexStateError, InputError, RecsysError
+from es_recsys.forward_index import ForwardIndex
+from es_recsys.query import Answer, Hit, Query
+from es_recsys.search.explain import explain_hit
+from es_recsys.search.features import base_features
 from es_recsys.search.filters import parse_filters
+from es_recsys.search.score import content_vector_field, history_ids
 from es_recsys.serving.answer_log import logged_features
 from es_recsys.serving.answering import compute_answer
+from es_recsys.serving.block_answers import Asked, BlockAnswering, Ranked, can_block
+from es_recsys.serving.drivers import Driver
+from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Document, Flow
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.ready_lists import READY_HITS, is_plain, to_document
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys
 
-__all__ = ["MadeList", "check_servable", "make_ready_list"]
+__all__ = ["MadeList", "can_make_by_block", "check_servable", "make_ready_list", "make_ready_lists"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +74,91 @@ def make_ready_list(snapshot: ServingSnapshot, query: Query, now: float) -> Flow
     """
     started = time.perf_counter()
     plain = is_plain(query, snapshot.settings.search)
-    longer = query.model_copy(update={"n": READY_HITS, "explain": True}) if plain else query
+    longer = _longer(query) if plain else query
     keys = profile_keys(snapshot, query)
     stored = yield from fetch_profile(snapshot, query, keys)
     filters = parse_filters(query.filter, snapshot.metadata.fields)
     policy = ranking_policy(snapshot)
     answer, situation = yield from compute_answer(snapshot, longer, filters, keys, stored, now, policy, started)
+    return _made(snapshot, query, answer, keys, stored, plain, situation, now)
+
+
+def can_make_by_block(snapshot: ServingSnapshot, query: Query) -> bool:
+    """Return whether `make_ready_lists` can make the list of a query."""
+    return can_block(snapshot, query) and snapshot.settings.search.depth >= READY_HITS
+
+
+def make_ready_lists(
+    blocks: BlockAnswering, driver: Driver, queries: Sequence[Query], now: float
+) -> list[MadeList | RecsysError]:
+    """Do the same for many queries for which `can_make_by_block`, an error in the place of one that can't be answered."""
+    started = time.perf_counter()
+    snapshot = blocks.snapshot
+    plain = [is_plain(query, snapshot.settings.search) for query in queries]
+    longer = [_longer(query) if own else query for query, own in zip(queries, plain, strict=True)]
+    found = run_all(driver, [blocks.ask(query, now) for query in longer])
+    ranked = blocks.rank(driver, [asked for asked in found if isinstance(asked, Asked)])
+    made: list[MadeList | RecsysError] = []
+    for query, own, asked in zip(queries, plain, found, strict=True):
+        if isinstance(asked, RecsysError):
+            made.append(asked)
+            continue
+        one = next(ranked)
+        hits = blocks.hits(one)
+        if own and asked.stored is not None:
+            hits = on_one_thread(_with_reasons, blocks, one, hits)
+        answer = blocks.to_answer(one, hits, started)
+        made.append(_made(snapshot, query, answer, asked.keys, asked.stored, own, one.page.situation, now))
+    return made
+
+
+def _longer(query: Query) -> Query:
+    return query.model_copy(update={"n": READY_HITS, "explain": True})
+
+
+def _made(
+    snapshot: ServingSnapshot,
+    query: Query,
+    answer: Answer,
+    keys: Sequence[str],
+    stored: Document | None,
+    plain: bool,
+    situation: str,
+    now: float,
+) -> MadeList:
+    """Return what was made of a query. answer: to the longer one, where it is plain."""
     document = None
     if plain and stored is not None and snapshot.forward is not None and not answer.ranking.degraded:
         hits, total = answer.hits, answer.ranking.total
         document = to_document(snapshot, hits, total, situation, logged_features(hits), now)
     cut = replace(answer, ranking=replace(answer.ranking, hits=answer.hits[: query.n]))
     return MadeList(query, cut, snapshot.metadata.profiles, keys[0] if keys else "", stored, document)
+
+
+def _with_reasons(blocks: BlockAnswering, one: Ranked, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return the hits with reasons, and those of some lists with the features that the answer log keeps."""
+    forward = blocks.forward
+    user = replace(one.user, explainers=blocks.reasons(one, [hit.item_id for hit in hits]))
+    field = content_vector_field(blocks.policy)
+    vectors: list[NDArray[np.float32] | None] = [None] * len(hits)
+    history: Mapping[str, NDArray[np.float32]] = {}
+    if field is not None and user.tastes:
+        vectors = [vector if vector.any() else None for vector in forward.vectors(field, one.page.rows)]
+        history = _history_vectors(forward, field, user.history)
+    explained = [explain_hit(user, hit, vector, history) for hit, vector in zip(hits, vectors, strict=True)]
+    if not explained or not blocks.policy.logs_answers or not blocks.snapshot.feature_sampler.take():
+        return tuple(explained)
+    scored = one.page.scored(forward, [hit.source for hit in hits])
+    columns = base_features(one.asked.request, user, blocks.policy, scored, range(len(hits)))
+    values = np.column_stack(list(columns.values())).tolist()
+    return tuple(
+        replace(hit, features={name: value for name, value in zip(columns, own, strict=True) if math.isfinite(value)})
+        for hit, own in zip(explained, values, strict=True)
+    )
+
+
+def _history_vectors(forward: ForwardIndex, field: str, history: History) -> dict[str, NDArray[np.float32]]:
+    """Return item id -> vector of the newest items of a history, by id, as explanations by content compare them."""
+    ids = sorted(history_ids(history))
+    vectors = forward.vectors(field, forward.rows(ids))
+    return {item_id: vector for item_id, vector in zip(ids, vectors, strict=True) if vector.any()}

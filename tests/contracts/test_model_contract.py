@@ -274,8 +274,10 @@ def test_exclusions_leave_the_rest_in_order(model: Model) -> None:
 
 def test_reasons_are_items_of_the_history(model: Model) -> None:
     for one in HISTORIES.values():
-        for item_id in [*group(0), *group(2), "?"]:
+        asked = [*group(0), *group(2), "?"]
+        for item_id, together in zip(asked, model.explain_items(one, asked, 2), strict=True):
             reasons = model.explain(one, item_id, 2)
+            assert together == reasons
             assert len(reasons) <= 2 and len(set(reasons)) == len(reasons)
             assert set(reasons) <= set(one.item_ids) - {item_id}
     if personal(model):

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 from recent_sample import recent_sample_store
 
 from es_recsys import Answer, Client, Event, Item, Settings
 from es_recsys.errors import EngineError, InputError
+from es_recsys.jobs import ready_lists
 from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
 from es_recsys.sample import SampleStore
@@ -110,6 +112,35 @@ def test_so_do_those_of_whom_other_things_are_known(
         Query(user_id=some[1], personalization=0.4),
     ]
     _assert_as_one_by_one(client, queries)
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_ready_lists_of_a_block_are_the_computed_answers(
+    name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
+) -> None:
+    client: Client = request.getfixturevalue(name)
+    users = _users(sample if name == "small" else large_sample)[:40]
+    with patch.object(ready_lists, "make_ready_list", side_effect=AssertionError("not by blocks")):
+        assert client.store_recommendations([*users, "unknown"]) == ready_lists.ReadyListReport(stored=40, unknown=1)
+    reasons = 0
+    for user in users:
+        ready = client.recommend(user, n=100, explain=True)
+        computed = client.recommend(user, n=100, explain=True, exclude=["no such item"])
+        assert ready.made_at is not None and computed.made_at is None
+        for one, other in zip(ready.hits, computed.hits, strict=True):
+            assert (one.item_id, one.rank, one.because) == (other.item_id, other.rank, other.because)
+            assert dict(one.source) == dict(other.source)
+            assert one.score == pytest.approx(other.score, abs=1e-6)
+            assert dict(one.parts) == pytest.approx(dict(other.parts), abs=1e-6)
+            reasons += len(one.because)
+    assert reasons > 1_000
+    # They are logged with the features that any answer has.
+    *_, of_ready, of_computed = client.workspace.log.read()
+    assert of_ready["answer_id"] == ready.answer_id and of_ready["situation"] == of_computed["situation"] == "no_query"
+    assert of_ready["features"].keys() == of_computed["features"].keys()
+    for feature, values in of_computed["features"].items():
+        both = (np.array(each, np.float64) for each in (of_ready["features"][feature], values))
+        np.testing.assert_allclose(*both, rtol=1e-3, atol=1e-4, err_msg=feature)
 
 
 def test_an_item_that_was_written_or_deleted_since_is_seen(large: Client, large_sample: SampleStore) -> None:

@@ -119,7 +119,7 @@ def test_reasons_add_up_to_the_score(model: ALS) -> None:
     from es_recsys.models.types import encode
 
     for history in HISTORIES:
-        shares = model._contributions(encode(history, model.item_ids), 9)
+        shares = model._contributions(encode(history, model.item_ids), np.array([9]))[:, 0]
         assert shares.sum() == pytest.approx(float(model.score(history, [model.item_ids[9]])[0]), abs=1e-5)
 
 

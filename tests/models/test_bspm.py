@@ -84,7 +84,7 @@ def test_a_history_sums_what_its_events_say_and_halves_the_older(data: Interacti
     expected = 2 * 2**-1 * table[3] - 2**-0.5 * table[8] + table[11]
     scores = model.score(history, list(model.item_ids))
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-6)
-    shares = model._contributions(encode(history, model.item_ids), 20)
+    shares = model._contributions(encode(history, model.item_ids), np.array([20]))[:, 0]
     assert shares[[0, 2]] == pytest.approx([table[3, 20], table[11, 20]], rel=1e-4)
 
 

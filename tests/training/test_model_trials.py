@@ -52,8 +52,8 @@ class Learner(Model):
     def _all_scores(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return self._arrays["scores"]  # type: ignore[no-any-return]
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
-        return np.zeros(len(batch.items))
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
+        return np.zeros((len(batch.items), len(item_idx)))
 
 
 def _part() -> HoldoutSplit:

@@ -154,14 +154,14 @@ class SASRec(FactorModel):
             found[chosen] = sequence_states(params, self.config.heads, self.item_vectors, [sequences[row] for row in chosen])
         return found
 
-    def _contributions(self, batch: HistoryBatch, item_idx: int) -> NDArray[np.float64]:
+    def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return what each event adds to a score.
 
         It is the mean of what an item of the history brings by itself and what the score would lose without it: the ends
         of its Shapley value. At the item's first event."""
-        contributions = np.zeros(len(batch.items))
+        contributions = np.zeros((len(batch.items), len(item_idx)))
         items, parts = self._explanation(batch)
-        for item, part in zip(items.tolist(), (parts @ self.item_vectors[item_idx]).tolist(), strict=True):
+        for item, part in zip(items.tolist(), parts @ self.item_vectors[item_idx].T, strict=True):
             contributions[np.flatnonzero(batch.items == item)[0]] = part
         return contributions
 
