@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -110,18 +112,32 @@ def _answer(execute_many: ExecuteMany, requests: Iterator[BatchRequest], writer:
             if request.query is not None:
                 yield request.query
 
-    for result in execute_many(valid_queries()):
-        if isinstance(result, KeyMismatch):
-            raise result  # every user's request would fail so
-        while pending[0].query is None:
-            writer.write(pending.popleft(), None)
-        writer.write(pending.popleft(), result)
-        writer.raise_if_down(_MAX_CONSECUTIVE_FAILURES)
+    with _garbage_frozen():
+        for result in execute_many(valid_queries()):
+            if isinstance(result, KeyMismatch):
+                raise result  # every user's request would fail so
+            while pending[0].query is None:
+                writer.write(pending.popleft(), None)
+            writer.write(pending.popleft(), result)
+            writer.raise_if_down(_MAX_CONSECUTIVE_FAILURES)
     writer.raise_if_down(min(_MAX_FAILURES_AT_END, writer.executed))
     writer.flush()
     for request in pending:
         writer.write(request, None)
     return writer.report()
+
+
+@contextmanager
+def _garbage_frozen() -> Iterator[None]:
+    """Leave what is there out of garbage collections inside a `with` block: they would go through it for each few answers."""
+    if gc.get_freeze_count():  # the program did so itself
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 class _ResultWriter:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain
 from threading import Lock
 from typing import Any, TypeVar
+
+from elasticsearch.serializer import OrjsonSerializer
 
 from es_recsys.blas import on_one_thread
 from es_recsys.errors import RecsysError
@@ -30,6 +32,7 @@ __all__ = ["run_all"]
 T = TypeVar("T")
 
 _SEARCHES_PER_REQUEST = 192
+_json = OrjsonSerializer()
 
 # Flows that run in several threads are computed by one at a time: together they would only wait for each other.
 _computing = Lock()
@@ -154,15 +157,17 @@ def _search_all(driver: Driver, searches: Mapping[int, MultiSearch]) -> Results:
 
 
 def _search_chunk(driver: Driver, chunk: Mapping[int, MultiSearch]) -> Results:
-    bodies = tuple(body for search in chunk.values() for body in search.bodies)
-    joined = MultiSearch(next(iter(chunk.values())).index, bodies)
+    """Run searches together, the same body once."""
+    written = {i: [_json.json_dumps(body) for body in search.bodies] for i, search in chunk.items()}
+    bodies = tuple(dict.fromkeys(chain.from_iterable(written.values())))
     try:
-        responses = iter(driver.perform(joined) if bodies else ())
+        responses = driver.perform(MultiSearch(next(iter(chunk.values())).index, bodies)) if bodies else ()
     except Exception as error:
         if not is_index_missing(error):
             raise
         return [(i, error) for i in chunk]  # each flow decides what that means to it
-    return [(i, list(islice(responses, len(search.bodies)))) for i, search in chunk.items()]
+    found = dict(zip(bodies, responses, strict=True))
+    return [(i, [found[body] for body in own]) for i, own in written.items()]
 
 
 def _encode_all(driver: Driver, texts: Mapping[int, EncodeQuery]) -> Results:

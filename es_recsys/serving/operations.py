@@ -183,10 +183,13 @@ class MultiGet:
 
 @dataclass(frozen=True, slots=True)
 class MultiSearch:
-    """Several searches in one `_msearch`. Result: one response a body, in order; a failed one has "error"."""
+    """Several searches in one `_msearch`. Result: one response a body, in order; a failed one has "error".
+
+    bodies: bytes are a body as JSON.
+    """
 
     index: str
-    bodies: tuple[Mapping[str, Any], ...]
+    bodies: tuple[Mapping[str, Any] | bytes, ...]
 
     def steps(self) -> Steps[list[Any]]:
         response = yield _plain_request(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -231,3 +232,21 @@ def _flushed(write: Any) -> Any:
 def test_an_output_in_a_missing_folder_is_an_input_error(users: Path) -> None:
     with pytest.raises(InputError, match="can't be written"):
         answer_file(answering(), "recommend", users, n=3, out=users.with_name("no") / "out.jsonl")
+
+
+def test_garbage_collections_spare_what_was_there_while_a_batch_runs(users: Path) -> None:
+    frozen = list[int]()
+
+    def execute_many(queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
+        for answer in answering()(queries):
+            frozen.append(gc.get_freeze_count())
+            yield answer
+
+    run(users, execute_many)
+    assert min(frozen) > 0 and gc.get_freeze_count() == 0
+    gc.freeze()
+    try:
+        run(users, execute_many)
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()

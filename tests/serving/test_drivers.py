@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from elasticsearch import AsyncElasticsearch, Elasticsearch
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class Engine:
         assert method == "POST"
         index, endpoint = path.strip("/").split("/")
         if endpoint == "_msearch":
-            bodies = body[1::2]
+            bodies = [orjson.loads(one) if isinstance(one, bytes) else one for one in body[1::2]]
             self.requests.append((index, len(bodies)))
             return Body({"responses": [{"index": index, "echo": one["n"]} for one in bodies]})
         self.requests.append((f"{path} {params['_source_includes']}", len(body["ids"])))
@@ -190,6 +191,18 @@ def test_run_all_joins_searches_and_gets_of_one_index() -> None:
     )
     assert results == [(True, ["a0", "a1"]), (False, ["nobody0"]), (True, ["c0", "c1", "c2"]), (True, [])]
     assert sorted(engine.requests) == [("people", 4), ("x", 5), ("y", 1)]
+
+
+def test_the_same_search_of_many_flows_is_run_once() -> None:
+    engine = Engine()
+
+    def ask(*numbers: float) -> Flow[list[float]]:
+        answers = yield MultiSearch("x", tuple({"n": n, "vector": np.full(2, n, np.float32)} for n in numbers))
+        return [one["echo"] for one in answers]
+
+    results = run_all(Driver(engine, Records()), [ask(1.0, 2.0), ask(2.0), ask(2.0, 1.0, 3.0)])  # type: ignore[arg-type]
+    assert results == [[1.0, 2.0], [2.0], [2.0, 1.0, 3.0]]
+    assert engine.requests == [("x", 3)]
 
 
 def test_run_all_splits_very_many_searches() -> None:
