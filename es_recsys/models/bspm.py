@@ -22,6 +22,8 @@ __all__ = ["BSPM", "BSPMConfig", "graph", "matrix_of", "paths", "walk", "walk_of
 
 # Scores that a block of a batch holds at once.
 _CELLS = 1 << 24
+# Users, and items, whose scores are computed together: what they take stays in the processor's cache.
+_WALKERS, _ITEMS = 32, 4_096
 # Rounds of the subspace iteration: the cut lies where singular values are close to each other, so more change nothing.
 _ROUNDS = 3
 
@@ -140,10 +142,16 @@ class BSPM(Model):
             part = batch.some(begin, min(begin + users, len(batch)))
             own = [part.one(user) for user in range(len(part))]
             mixed, low = (np.stack(side) for side in zip(*map(self._sides, own), strict=True))
-            spread, flat = mixed @ vectors.T, low @ vectors.T
-            walked = walk_of_users(self._arrays, part, self._event_weights(part))
-            for user, one in enumerate(own):
-                yield self._joined(one, walked[user], spread[user], flat[user], slice(None))
+            scores = walk_of_users(self._arrays, part, self._event_weights(part))
+            scores *= np.float32(self._filter(self._arrays["eigenvalues"]).walked)
+            for start in range(0, scores.shape[1], _ITEMS):
+                some = slice(start, start + _ITEMS)
+                added = low @ vectors[some].T
+                added *= self._arrays["roots"][some]
+                added += mixed @ vectors[some].T
+                scores[:, some] += added
+            for one, row in zip(own, scores, strict=True):
+                yield of_liked(one, row)
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
@@ -155,7 +163,8 @@ class BSPM(Model):
         """Return the scores of one user at some item_idx. The vectors are most of what is read, so only theirs are."""
         spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
         walked = walk(self._arrays, batch.items, self._event_weights(batch))[at].astype(np.float32)
-        return self._joined(batch, walked, spread, flat, at)
+        share = np.float32(self._filter(self._arrays["eigenvalues"]).walked)
+        return of_liked(batch, np.asarray(share * walked + self._arrays["roots"][at] * flat + spread, np.float32))
 
     def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return what stands before V and before D^1/2 V for one user, (k,) each."""
@@ -163,17 +172,6 @@ class BSPM(Model):
         met = self._arrays["vectors"][batch.items]
         z, u = weights @ met, (weights / self._arrays["roots"][batch.items]) @ met
         return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
-
-    def _joined(
-        self,
-        batch: HistoryBatch,
-        walked: NDArray[np.float32],
-        spread: NDArray[np.float32],
-        flat: NDArray[np.float32],
-        at: NDArray[np.int64] | slice,
-    ) -> NDArray[np.float32]:
-        share = np.float32(self._filter(self._arrays["eigenvalues"]).walked)
-        return of_liked(batch, np.asarray(share * walked + spread + self._arrays["roots"][at] * flat, np.float32))
 
     def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
@@ -241,8 +239,12 @@ def walk_of_users(arrays: Arrays, batch: HistoryBatch, weights: NDArray[np.float
     n_users, n_items = len(arrays["user_starts"]) - 1, len(arrays["item_starts"]) - 1
     by_item = sparse.csr_matrix((arrays["item_values"], arrays["item_users"], arrays["item_starts"]), (n_items, n_users))
     histories = sparse.csr_matrix((weights.astype(np.float32), batch.items, batch.starts), (len(batch), n_items))
-    met = (histories @ by_item).toarray()
-    return np.ascontiguousarray((by_item @ np.ascontiguousarray(met.T)).T)
+    found = np.empty((len(batch), n_items), np.float32)
+    for begin in range(0, len(batch), _WALKERS):
+        some = slice(begin, begin + _WALKERS)
+        met = (histories[some] @ by_item).toarray()
+        found[some] = (by_item @ np.ascontiguousarray(met.T)).T
+    return found
 
 
 def paths(arrays: Arrays, items: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
