@@ -28,7 +28,7 @@ from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserStat
 from es_recsys.search.retrieve import RetrieverResult, list_best, scaled_products
 from es_recsys.search.retriever_weights import retriever_weights
 from es_recsys.search.retrievers import INTEREST, MAX_LIST_IDS, POPULARITY, RECENCY, Retriever, active_retrievers, ranked_list
-from es_recsys.top_k import nth_largest, top_scores
+from es_recsys.top_k import highest, top_scores
 
 __all__ = ["FoundRows", "ModelRows", "RankedRows", "rank_block"]
 
@@ -295,15 +295,14 @@ def _find(
 
 def _highest(forward: ForwardIndex, scores: NDArray[np.float32], n: int) -> Rows:
     """Return the rows of the n highest scores above -inf, in any order; of equal ones those with the first ids."""
-    least = nth_largest(scores, n) if len(scores) > n else -np.inf
-    if least == -np.inf:
-        return np.flatnonzero(scores > -np.inf)
-    rows = np.flatnonzero(scores >= least)
+    rows = highest(scores, n)
+    rows = rows[scores[rows] > -np.inf]
     if len(rows) <= n:
         return rows
-    equal = rows[scores[rows] == least]
+    own = scores[rows]
+    equal = rows[own == own.min()]
     first = _by_id(forward, equal)[: n - (len(rows) - len(equal))]
-    return np.concatenate([rows[scores[rows] > least], first])
+    return np.concatenate([rows[own > own.min()], first])
 
 
 def _by_id(forward: ForwardIndex, rows: Rows) -> Rows:
@@ -347,7 +346,7 @@ def _page(
 
 def _ordered(forward: ForwardIndex, rows: Rows, totals: NDArray[np.float64], n: int) -> Rows:
     """Return the positions of the n highest totals, highest first, ties by id."""
-    positions = np.arange(len(totals)) if len(totals) <= n else np.flatnonzero(totals >= nth_largest(totals, n))
+    positions = highest(totals, n)
     own = totals[positions]
     order = np.argsort(-own, kind="stable")
     if len(np.unique(own)) < len(own):
