@@ -10,6 +10,8 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
-from es_recsys.vector_sketch import VectorSketch, largest
+from es_recsys.vector_sketch import VectorSketch, highest, multiply
 
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
 
@@ -30,6 +32,7 @@ _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
+_MOST_SEARCHES, _MOST_ROUGH = 1_000, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -202,8 +205,8 @@ class _Segment:
     sketches: Mapping[str, VectorSketch]
 
     @classmethod
-    def of(cls, block: ItemBlock, like: Mapping[str, VectorSketch] | None = None) -> _Segment:
-        """Return the items. like: sketches along whose axes theirs are; they have axes of their own where it is None."""
+    def of(cls, block: ItemBlock, sketches: Mapping[str, VectorSketch]) -> _Segment:
+        """Return the items. sketches: of their directions."""
         groups = ItemIds.of(dict.fromkeys(group for group in block.group_ids if group is not None))
         group_idx = np.full(len(block), -1, np.int32)
         grouped = [row for row, group in enumerate(block.group_ids) if group is not None]
@@ -221,7 +224,7 @@ class _Segment:
             _ascending(block.seq_no),
             block.vectors,
             block.documents,
-            _own_sketches(block.vectors) if like is None else _sketches_like(like, block.vectors),
+            sketches,
         )
 
     @classmethod
@@ -296,7 +299,8 @@ class _Segment:
 class ForwardIndex:
     """All items of one index version, by row. Immutable and thread-safe.
 
-    Rows are positions from `rows`, of this object only; -1 stands for an item that isn't here. `state` says which index it is
+    Rows are positions from `rows`, of this object only; -1 stands for an item that isn't here. Where the `numbering` of two is
+    the same, so are their rows. `state` says which index it is
     and up to which write it holds; `fingerprints` (vector field -> fingerprint) what made the vectors; `scanned` the fields that
     Elasticsearch scans, where every item matches a kNN query, whatever its k.
     """
@@ -313,6 +317,11 @@ class ForwardIndex:
         # gone: (rows of the base,), of items that were deleted or are in the overlay.
         self._base, self._overlay, self._gone = base, overlay, gone
         self._altered = bool(gone.any()) or len(overlay) > 0
+        self.numbering = object()
+        # Users come back with the same tastes, and words with the same vectors.
+        self._found: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+        # A search asks for the scores of its vectors twice.
+        self._rough: dict[tuple[str, bytes], NDArray[np.float32]] = {}
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
         self.state, self.fingerprints, self.scanned = state, dict(fingerprints), frozenset(scanned)
@@ -325,14 +334,14 @@ class ForwardIndex:
 
         scanned: the vector fields that Elasticsearch scans, whose directions have 32 bits.
         """
-        return cls._without_changes(_Segment.of(block), state, fingerprints, scanned)
+        return cls._without_changes(_Segment.of(block, _own_sketches(block, scanned)), state, fingerprints, scanned)
 
     @classmethod
     def _without_changes(
         cls, base: _Segment, state: IndexState, fingerprints: Mapping[str, str], scanned: Collection[str]
     ) -> ForwardIndex:
         dims = {name: vectors.directions.shape[1] for name, vectors in base.vectors.items()}
-        nothing = _Segment.of(ItemBlock.empty(dims, _exact(base)), base.sketches)
+        nothing = _sketched_like(base, ItemBlock.empty(dims, _exact(base)))
         return cls(base, nothing, np.zeros(len(base), np.bool_), state, fingerprints, scanned)
 
     @classmethod
@@ -356,7 +365,8 @@ class ForwardIndex:
         make_folder(folder.parent)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as draft:
             block = concatenate_on_disk(self.blocks(), self.dims, Path(draft), self.exact)
-            artefact.save(folder, _NAME, params, _Segment.of(block).arrays(), _LAYOUT)
+            base = _Segment.of(block, _own_sketches(block, self.scanned))
+            artefact.save(folder, _NAME, params, base.arrays(), _LAYOUT)
 
     def with_changes(self, written: ItemBlock, deleted: Iterable[str] = (), state: IndexState | None = None) -> ForwardIndex:
         """Return the index with these items in place of those with their ids, and without the deleted ones.
@@ -372,12 +382,14 @@ class ForwardIndex:
         kept[rows[rows >= 0]] = False
         overlay = concatenate([self._overlay.block(np.flatnonzero(kept)), written])
         return ForwardIndex(
-            self._base, _Segment.of(overlay, self._base.sketches), gone, state or self.state, self.fingerprints, self.scanned
+            self._base, _sketched_like(self._base, overlay), gone, state or self.state, self.fingerprints, self.scanned
         )
 
     def at(self, state: IndexState) -> ForwardIndex:
         """Return the same items as of another state, up to which none was written."""
-        return ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints, self.scanned)
+        same = ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints, self.scanned)
+        same.numbering, same._found, same._rough = self.numbering, self._found, self._rough
+        return same
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -387,6 +399,10 @@ class ForwardIndex:
     def end(self) -> int:
         """The first number that is no row: rows are from 0 on, and some have no item any more."""
         return len(self._base) + len(self._overlay)
+
+    def gone_rows(self) -> NDArray[np.int64]:
+        """Return the rows that have no item any more."""
+        return np.flatnonzero(self._gone) if self._altered else np.zeros(0, np.int64)
 
     @property
     def changed(self) -> int:
@@ -477,6 +493,31 @@ class ForwardIndex:
             found[:, np.flatnonzero(self._gone)] = -np.inf
         return found
 
+    def rough_scores(self, field: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return about what `all_scores` does: of sketches where there are any. Not to be altered.
+
+        Of a field and vectors that it `can_search`. Raises KeyError.
+        """
+        key = (field, vectors.tobytes())
+        known = self._rough.get(key)
+        if known is not None:
+            return known
+        parts = []
+        for segment in (self._base, self._overlay):
+            own, sketch = segment.vectors[field], segment.sketches.get(field)
+            part = multiply(own.directions, vectors) if sketch is None else sketch.products(vectors)
+            part *= own.lengths
+            part[:, own.lengths == 0.0] = -np.inf
+            parts.append(part)
+        found: NDArray[np.float32] = np.concatenate(parts, axis=1) if len(self._overlay) else parts[0]
+        if self._altered:
+            found[:, self.gone_rows()] = -np.inf
+        found.setflags(write=False)
+        if len(self._rough) >= _MOST_ROUGH:
+            self._rough = {}
+        self._rough[key] = found
+        return found
+
     def documents(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return the fields that a hit shows of rows, none of them -1."""
         found: list[dict[str, Any]] = [{}] * len(rows)
@@ -492,15 +533,33 @@ class ForwardIndex:
         be missing, most often none. exclude: ids to leave out. Raises KeyError.
         """
         most = n + len(exclude)
-        found: list[dict[str, float]] = [{} for _ in vectors]
-        for segment, hidden in ((self._base, self._gone if self._altered else None), (self._overlay, None)):
-            if not len(segment):
-                continue
-            own, sketch = segment.vectors[field], segment.sketches.get(field)
-            best = largest(own.directions, own.lengths, sketch, vectors, most, hidden)
-            for items, (rows, products) in zip(found, best, strict=True):
-                items.update(zip(segment.ids.take(rows), products.tolist(), strict=True))
-        return [_first(items, n, exclude) for items in found]
+        keys = [(field, most, vector.tobytes()) for vector in vectors]
+        found = {key: known for key in keys if (known := self._found.get(key)) is not None}
+        missing = [k for k, key in enumerate(keys) if key not in found]
+        if missing:
+            found |= zip([keys[k] for k in missing], self._search(field, vectors[missing], most), strict=True)
+            if len(self._found) > _MOST_SEARCHES:
+                self._found = {}
+            self._found.update(found)
+        return [self._best(*found[key], n, exclude) for key in keys]
+
+    def _search(self, field: str, vectors: NDArray[np.float32], n: int) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Return, for each vector, the rows of the n items with the largest inner products, and these, largest first."""
+        scores = self.rough_scores(field, vectors)
+        if field not in self._base.sketches:
+            return [highest(own, n) for own in scores]
+        return [highest(own, n, partial(self.scores, field, vector=vector)) for own, vector in zip(scores, vectors, strict=True)]
+
+    def _best(self, rows: NDArray[np.int64], products: NDArray[np.float32], n: int, exclude: Collection[str]) -> dict[str, float]:
+        scores = products.tolist()
+        ranked = list(zip(self.item_ids(rows), scores, strict=True))
+        if len(set(scores)) < len(scores):
+            ranked.sort(key=lambda each: (-each[1], each[0]))
+        return dict(islice((each for each in ranked if each[0] not in exclude), n))
+
+    def all_created_at(self) -> NDArray[np.float64]:
+        """Return `created_at` (`end`,) of all rows."""
+        return np.concatenate([self._base.created_at, self._overlay.created_at])
 
     def created_at(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return when the items were made, (n,) epoch seconds; NaN where that isn't known."""
@@ -584,17 +643,15 @@ def _exact(segment: _Segment) -> frozenset[str]:
     return frozenset(field for field, each in segment.vectors.items() if each.directions.dtype == np.float32)
 
 
-def _own_sketches(vectors: Mapping[str, ItemVectors]) -> dict[str, VectorSketch]:
-    return {field: sketch for field, each in vectors.items() if (sketch := VectorSketch.of(each.directions)) is not None}
+def _own_sketches(block: ItemBlock, scanned: Collection[str]) -> dict[str, VectorSketch]:
+    """Return the sketches of the fields for which they pay. Elasticsearch's scan is exact, so one in its place is, too."""
+    found = {field: VectorSketch.of(each.directions) for field, each in block.vectors.items() if field not in scanned}
+    return {field: sketch for field, sketch in found.items() if sketch is not None}
 
 
-def _sketches_like(like: Mapping[str, VectorSketch], vectors: Mapping[str, ItemVectors]) -> dict[str, VectorSketch]:
-    return {field: sketch.of_others(vectors[field].directions) for field, sketch in like.items()}
-
-
-def _first(scores: Mapping[str, float], n: int, exclude: Collection[str]) -> dict[str, float]:
-    ranked = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
-    return dict([each for each in ranked if each[0] not in exclude][:n])
+def _sketched_like(base: _Segment, block: ItemBlock) -> _Segment:
+    """Return items with sketches along the axes of others."""
+    return _Segment.of(block, {f: sketch.of_others(block.vectors[f].directions) for f, sketch in base.sketches.items()})
 
 
 def _ascending(values: NDArray[np.int64]) -> NDArray[np.int32]:

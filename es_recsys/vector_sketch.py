@@ -7,13 +7,14 @@ sketches rank nearly as those of the vectors do; whether they do is measured whe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VectorSketch", "largest"]
+__all__ = ["VectorSketch", "highest", "multiply"]
 
 _AXES = 128
 _LEAST_RECALL = 0.95
@@ -65,54 +66,40 @@ class VectorSketch:
 
     def products(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return about the inner products (k, n) of queries (k, d) with the vectors."""
-        return _products(self.coordinates, queries @ self.axes)
+        return multiply(self.coordinates, queries @ self.axes)
 
 
-def largest(
-    vectors: NDArray[np.floating[Any]],
-    lengths: NDArray[np.float32],
-    sketch: VectorSketch | None,
-    queries: NDArray[np.float32],
-    n: int,
-    hidden: NDArray[np.bool_] | None = None,
-) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Return, for each of k queries (k, d), the rows of the n largest inner products, and these, in no order.
-
-    vectors: (rows, d), each to be multiplied by its length; 0 for a row that no query finds. sketch: of the vectors; without one
-    all are scanned. hidden: (rows,), of rows to leave out.
-    """
-    scores = _products(vectors, queries) if sketch is None else sketch.products(queries)
-    scores = scores * lengths
-    unseen = lengths == 0.0 if hidden is None else (lengths == 0.0) | hidden
-    scores[:, unseen] = -np.inf
-    found = []
-    for query, own in zip(queries, scores, strict=True):
-        rows = _top(own, n if sketch is None else n * _OVERSAMPLING)
-        products = own[rows]
-        if sketch is not None:
-            products = (vectors[rows].astype(np.float32) @ query) * lengths[rows]
-            best = _top(products, n)
-            rows, products = rows[best], products[best]
-        found.append((rows, products))
+def multiply(rows: NDArray[np.floating[Any]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the inner products (k, n) of queries (k, d) with rows (n, d)."""
+    exact = rows.astype(np.float32, copy=False)
+    if len(queries) <= _FEW:
+        return np.stack([exact @ query for query in queries])
+    found: NDArray[np.float32] = queries @ exact.T
     return found
+
+
+def highest(
+    scores: NDArray[np.float32], n: int, exact: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the positions of the n highest scores, and these, highest first; none of -inf.
+
+    exact: scores of positions, where `scores` are of sketches: it decides among four times as many.
+    """
+    rows = _top(scores, n if exact is None else n * _OVERSAMPLING)
+    found = scores[rows] if exact is None else exact(rows)
+    order = np.argsort(-found, kind="stable")[:n]
+    return rows[order], found[order]
 
 
 def _recall(sketch: VectorSketch, vectors: NDArray[np.float32]) -> float:
     """Return which part of the nearest of mixed queries the sketch finds; others as near as the last count, too."""
     queries = vectors[np.random.default_rng(0).integers(len(vectors), size=(_QUERIES, 3))].sum(axis=1)
-    lengths = np.ones(len(vectors), np.float32)
-    exact = largest(vectors, lengths, None, queries, _NEAREST)
-    found = largest(vectors, lengths, sketch, queries, _NEAREST)
-    last = [products.min() for _, products in exact]
-    near = [int((products >= least - 1e-6).sum()) for (_, products), least in zip(found, last, strict=True)]
-    return sum(near) / sum(len(rows) for rows, _ in exact)
-
-
-def _products(rows: NDArray[np.floating[Any]], queries: NDArray[np.float32]) -> NDArray[np.float32]:
-    exact = rows.astype(np.float32, copy=False)
-    if len(queries) <= _FEW:
-        return np.stack([exact @ query for query in queries])
-    return queries @ exact.T
+    near = 0
+    for query, scores in zip(queries, sketch.products(queries), strict=True):
+        exact = vectors @ query
+        _, found = highest(scores, _NEAREST, exact.__getitem__)
+        near += int((found >= highest(exact, _NEAREST)[1][-1] - 1e-6).sum())
+    return near / (len(queries) * min(_NEAREST, len(vectors)))
 
 
 def _top(scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors
 from es_recsys.index_metadata import IndexState
-from es_recsys.vector_sketch import VectorSketch, largest
+from es_recsys.vector_sketch import VectorSketch, highest, multiply
 
 N, D = 3_000, 256
 STATE = IndexState("shop-items-000001", "u1", {0: 7})
@@ -28,7 +28,6 @@ def vectors_of(n: int, seed: int) -> NDArray[np.float32]:
 
 VECTORS = vectors_of(N, 2)
 QUERIES = np.concatenate([VECTORS[::300], vectors_of(10, 3)])
-ONES = np.ones(N, np.float32)
 
 
 def best(vectors: NDArray[np.float32], query: NDArray[np.float32], n: int) -> set[int]:
@@ -39,31 +38,23 @@ def best(vectors: NDArray[np.float32], query: NDArray[np.float32], n: int) -> se
 def test_nearly_all_are_found(at_once: int) -> None:
     sketch = VectorSketch.of(VECTORS)
     assert sketch is not None
-    found = [each for k in range(0, 20, at_once) for each in largest(VECTORS, ONES, sketch, QUERIES[k : k + at_once], 50)]
-    for (rows, products), query in zip(found, QUERIES, strict=True):
+    scores = np.concatenate([sketch.products(QUERIES[k : k + at_once]) for k in range(0, 20, at_once)])
+    for own, query in zip(scores, QUERIES, strict=True):
+        exact = VECTORS @ query
+        rows, products = highest(own, 50, exact.__getitem__)
         assert len(rows) == 50 and len(set(rows.tolist()) & best(VECTORS, query, 50)) >= 49
-        assert products == pytest.approx(VECTORS[rows] @ query, abs=1e-5)
+        assert products.tolist() == exact[rows].tolist() == sorted(products.tolist(), reverse=True)
 
 
-def test_without_a_sketch_exactly_they_are_found() -> None:
-    for (rows, products), query in zip(largest(VECTORS, ONES, None, QUERIES, 50), QUERIES, strict=True):
-        assert set(rows.tolist()) == best(VECTORS, query, 50)
-        assert products == pytest.approx(VECTORS[rows] @ query, abs=1e-5)
+@pytest.mark.parametrize("queries", [QUERIES[:1], QUERIES])
+def test_products_are_those_of_a_matrix(queries: NDArray[np.float32]) -> None:
+    assert multiply(VECTORS, queries) == pytest.approx(queries @ VECTORS.T, abs=1e-5)
 
 
-@pytest.mark.parametrize("with_sketch", [True, False])
-def test_lengths_count_and_what_has_none_or_is_hidden_is_not_found(with_sketch: bool) -> None:
-    sketch = VectorSketch.of(VECTORS) if with_sketch else None
-    lengths = np.linspace(0.5, 2.0, N).astype(np.float32)
-    lengths[::2] = 0.0
-    hidden = np.arange(N) < 1_000
-    (rows, products), *_ = largest(VECTORS, lengths, sketch, QUERIES[:1], 40, hidden)
-    scores = VECTORS @ QUERIES[0] * lengths
-    allowed = np.flatnonzero(~hidden & (lengths > 0.0))
-    assert len(set(rows.tolist()) & set(allowed[np.argsort(-scores[allowed])[:40]].tolist())) >= 39
-    assert products == pytest.approx(scores[rows], abs=1e-5)
-    (everything, _), *_ = largest(VECTORS, lengths, sketch, QUERIES[:1], N, hidden)
-    assert sorted(everything.tolist()) == allowed.tolist()
+def test_what_scores_nothing_is_not_among_the_highest() -> None:
+    scores = np.array([0.5, -np.inf, 0.7, 0.1, -np.inf], np.float32)
+    for n, expected in ((2, [2, 0]), (4, [2, 0, 3]), (9, [2, 0, 3])):
+        assert highest(scores, n)[0].tolist() == expected
 
 
 def test_where_it_would_not_pay_there_is_none() -> None:
@@ -72,6 +63,19 @@ def test_where_it_would_not_pay_there_is_none() -> None:
     assert VectorSketch.of(VECTORS[:100]) is None
     assert VectorSketch.of(VECTORS[:, :128]) is None
     assert VectorSketch.of(np.zeros((1_000, D), np.float32)) is None
+
+
+def test_lengths_count_and_what_has_no_vector_is_not_found() -> None:
+    lengths = np.linspace(0.5, 2.0, N).astype(np.float32)
+    lengths[::2] = 0.0
+    forward = ForwardIndex.of(block(0, VECTORS * lengths[:, None]), STATE, {})
+    scores = VECTORS @ QUERIES[0] * lengths
+    (found,) = forward.nearest("text_vector", QUERIES[:1], 40)
+    there = np.flatnonzero(lengths)
+    assert len(found.keys() & {f"i{row}" for row in there[np.argsort(-scores[there])[:40]].tolist()}) >= 39
+    assert found == {item_id: pytest.approx(float(scores[int(item_id[1:])]), abs=1e-5) for item_id in found}
+    (everything,) = forward.nearest("text_vector", QUERIES[:1], N)
+    assert {int(item_id[1:]) for item_id in everything} == set(there.tolist())
 
 
 def block(first: int, vectors: NDArray[np.float32]) -> ItemBlock:

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -247,6 +248,10 @@ class Model(abc.ABC):
         known = item_idx >= 0
         scores[known] = self.score_idx(self._encoded(history), [item_idx[known]])[0]
         return scores
+
+    def scorer(self, history: History) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+        """Return `score` for this history; it may keep what it computes, for as long as somebody keeps it."""
+        return partial(self.score, history)
 
     def recommend(self, history: History, n: int = 300, exclude: Collection[str] = frozenset()) -> list[tuple[str, float]]:
         """Return the n best items and their raw scores > 0, best first (ties by item_idx); a vector model scans exactly."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.dataset import History
 from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model
 from es_recsys.models.types import HistoryBatch
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
+
+# 12 bytes each, of every user that a client has at hand.
+_MOST_KEPT = 10_000
 
 
 class Neighbours(Model):
@@ -36,6 +41,15 @@ class Neighbours(Model):
         self._ids, self._fingerprint, self._cached = item_ids, None, None
         self._arrays = {"starts": rows.indptr, "items": rows.indices, "values": rows.data}
 
+    def scorer(self, history: History) -> Callable[[Sequence[str]], NDArray[np.float32]]:
+        return _SparseScores(self, history)
+
+    def nonzero_scores(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the item_idx, ascending, of all items with a score other than 0, and these raw scores."""
+        scores = self._all_scores(self._encoded(history))
+        items = np.flatnonzero(scores)
+        return items, scores[items]
+
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
 
@@ -52,12 +66,11 @@ class Neighbours(Model):
     def _summed(self, batch: HistoryBatch) -> NDArray[np.float32]:
         starts, size = self._arrays["starts"], len(self.item_ids)
         begins, ends = starts[batch.items], starts[batch.items + 1]
-        rows = [slice(b, e) for b, e in zip(begins.tolist(), ends.tolist(), strict=True)]
-        if not rows:
-            return np.zeros(size, np.float32)
-        items = np.concatenate([self._arrays["items"][row] for row in rows])
-        values = np.concatenate([self._arrays["values"][row] for row in rows])
-        values = values * np.repeat(self._event_weights(batch), ends - begins)
+        lengths = ends - begins
+        # The positions of all rows' weights, one row after the other.
+        at = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+        items = self._arrays["items"][at]
+        values = self._arrays["values"][at] * np.repeat(self._event_weights(batch), lengths)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
 
     def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -70,6 +83,25 @@ class Neighbours(Model):
                 at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
                 shares[event] = np.where(items[at] == item_idx, self._arrays["values"][row][at], 0.0)
         return by_liked(batch, shares * self._event_weights(batch)[:, None])
+
+
+class _SparseScores:
+    """What a model says of a history: the scores other than 0, kept from the first call on where they are few."""
+
+    def __init__(self, model: Neighbours, history: History) -> None:
+        self._model, self._history = model, history
+        self._found: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+
+    def __call__(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
+        """Return the raw score (n,) of each item; 0 for an item that the model doesn't know."""
+        items, scores = self._found or self._model.nonzero_scores(self._history)
+        if len(items) <= _MOST_KEPT:
+            self._found = items, scores
+        item_idx = self._model.item_ids.find(item_ids)
+        if not len(items):
+            return np.zeros(len(item_idx), np.float32)
+        at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
+        return np.where(items[at] == item_idx, scores[at], np.float32(0.0))
 
 
 def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -16,6 +16,7 @@ everything by some measure, add what the ordinary depth finds and no more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -147,8 +148,24 @@ def needs_rest(
     if retrieval_depth(request, policy) > policy.settings.depth:
         return True
     threshold = _threshold(request, user, policy, table, window)
-    unseen = float(np.array([each.unseen_upper_bound for each in table.retrievers]) @ table.weights)
-    return threshold is None or unseen >= threshold - 1e-9
+    return threshold is None or _unseen_bound(results, table) >= threshold - 1e-9
+
+
+def _unseen_bound(results: RetrievalResults, table: CandidateTable) -> float:
+    """Return what an item that the first request didn't find can score at most."""
+    bounds = {each.retriever.name: each.unseen_upper_bound * weight for each, weight in _weighted(table)}
+    head = results.head
+    if head is None or results.degraded:
+        return math.fsum(bounds.values())
+    words = bounds.pop(LEXICAL, 0.0)
+    # There inner products count over the best of all items, here over that of the best candidate.
+    best = {each.retriever.name: (each.best, weight) for each, weight in _weighted(table) if each.retriever.name in head.best}
+    closer = math.fsum(weight * max(1.0 - own / head.best[name], 0.0) for name, (own, weight) in best.items())
+    return words + min(math.fsum(bounds.values()), head.bound + closer)
+
+
+def _weighted(table: CandidateTable) -> list[tuple[RetrieverResult, float]]:
+    return list(zip(table.retrievers, table.weights.tolist(), strict=True))
 
 
 def _threshold(request: Request, user: UserState, policy: RankingPolicy, table: CandidateTable, window: int) -> float | None:
@@ -201,7 +218,8 @@ def _union(
             near.update(_near_ids(request, policy, each, results.text_finds_nothing))
         elif each.contributes_candidates:
             found = list(each.scores)
-            cut = len(found) if each.retriever.scale == "list" else depth
+            # A search for words and vectors may find all matches, however many.
+            cut = len(found) if each.retriever.scale == "list" or each.exhausted else depth
             near.update(found[:cut])
             if searches_deeper:
                 deep.update(found[cut:])
@@ -209,6 +227,7 @@ def _union(
         near.update(results.browsed[:depth])
     near.update(results.cold_start)
     near.update(results.rest or ())
+    near.update(results.head_matches)
     if searches_deeper:
         deep.update(results.browsed)
     excluded = set(request.exclude)

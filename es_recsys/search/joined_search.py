@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
-from es_recsys.search.lexical import ALWAYS_ON, BOOSTS
+from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, match_query
 from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
@@ -40,7 +40,8 @@ class JoinedHits:
     """What the body found.
 
     words: item id -> BM25 > 0, best first. unmatched: ids that only vectors found. nearest: for each vector the ids that it
-    found. seq_no: item id -> number of the write that was found. matches: items in the index that the words find.
+    found. seq_no: item id -> number of the write that was found. matches: items in the index that the words find. unseen: BM25 of
+    any other match at most, infinite where that isn't known.
     """
 
     words: Mapping[str, float]
@@ -48,6 +49,7 @@ class JoinedHits:
     nearest: Sequence[Sequence[str]]
     seq_no: Mapping[str, int]
     matches: int
+    unseen: float
 
 
 def nearest_depth(policy: RankingPolicy) -> int:
@@ -55,8 +57,13 @@ def nearest_depth(policy: RankingPolicy) -> int:
     return min(_NEAREST, policy.settings.depth)
 
 
-def joined_body(words: Clause, vectors: Sequence[Clause], request: Request, policy: RankingPolicy) -> Body:
-    """Return the body. words: the lexical query. vectors: `knn` clauses."""
+def joined_body(
+    words: Clause, vectors: Sequence[Clause], request: Request, policy: RankingPolicy, listed: Sequence[str] | None = None
+) -> Body:
+    """Return the body. words: the lexical query. vectors: `knn` clauses. listed: ids, of which those that match are found, too.
+
+    The list counts as one more vector in what reads the response.
+    """
     filters = filter_clauses(request, policy, matching=False)
     mark = _mark(request, policy)
     should = [words]
@@ -64,11 +71,16 @@ def joined_body(words: Clause, vectors: Sequence[Clause], request: Request, poli
         nearest = _nearest(clause, nearest_depth(policy), filters, request, policy)
         should.append({"constant_score": {"filter": nearest, "boost": mark}})
         mark *= 2.0
+    size = retrieval_depth(request, policy) + nearest_depth(policy) * _shards(policy) * len(vectors)
+    if listed is not None:
+        matching: Clause = {"bool": {"filter": [{"ids": {"values": list(listed)}}, match_query(request.text)]}}
+        should.append({"constant_score": {"filter": matching, "boost": mark}})
+        size += len(listed) // 2  # words and vectors find many of them anyway
     return {
-        "size": min(retrieval_depth(request, policy) + nearest_depth(policy) * _shards(policy) * len(vectors), _MAX_HITS),
+        "size": min(size, _MAX_HITS),
         **hit_fields(policy),
         "track_total_hits": True,
-        "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if filters or vectors else words,
+        "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if len(should) > 1 or filters else words,
     }
 
 
@@ -89,6 +101,8 @@ def parse_joined(response: Response, vectors: int, request: Request, policy: Ran
         [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(vectors)],
         seq_no_of(response),
         int(response["hits"]["total"]["value"]) - (len(ids) - matching),
+        # What has no mark comes last, by words alone.
+        math.inf if not len(ids) or marks[-1] else float(words[-1]),
     )
 
 
@@ -140,7 +154,15 @@ def _on_grid(scores: NDArray[np.float64], mark: float, vectors: int) -> NDArray[
 def _mark(request: Request, policy: RankingPolicy) -> float:
     boosts = {**(policy.metadata.text_boosts or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
     words = len(request.text.split()) + sum(not letter.isascii() for letter in request.text) + 1
-    return 2.0 ** math.ceil(math.log2(max(_LARGEST_SCORE_OF_WORD * words * math.fsum(boosts.values()), 1.0)))
+    return 2.0 ** math.ceil(math.log2(max(_largest_score_of_word(policy) * words * math.fsum(boosts.values()), 1.0)))
+
+
+def _largest_score_of_word(policy: RankingPolicy) -> float:
+    if policy.forward is None:
+        return _LARGEST_SCORE_OF_WORD
+    # Elasticsearch may count more documents than there are items: new ones, and deleted ones that it still holds.
+    documents = 2.0 * len(policy.forward) + 10_000.0
+    return min(1.1 * 2.2 * math.log(2.0 * documents + 1.0), _LARGEST_SCORE_OF_WORD)
 
 
 def _nearest(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from es_recsys.settings import SearchSettings
 
 __all__ = [
     "Explainer",
+    "Head",
+    "Prior",
     "RankingPolicy",
     "Request",
     "ScoredIds",
@@ -80,6 +83,32 @@ class Request:
         return self.offset + self.n
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prior:
+    """What the retrievers that know no query score the items (see `prior`).
+
+    rows, scores (m,): of the forward index, the items with the highest sums. bound: the highest sum of any other item. best:
+    retriever of scale "inner" -> its highest raw score.
+    """
+
+    rows: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    bound: float
+    best: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The items that score most without the words (see `prior`).
+
+    item_ids: in no order. bound: the highest sum of any other item. best: as of `Prior`.
+    """
+
+    item_ids: tuple[str, ...]
+    bound: float
+    best: Mapping[str, float]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UserState:
     """What is known of the user; empty for nobody. Item ids are those of products (see `products`).
@@ -88,7 +117,8 @@ class UserState:
     its best items; raw scores may be negative. scorers: model -> scores of any items, for neighbours models; without one an
     item outside the model's list scores 0. history: what the user did. affinities: field -> value -> share. price: mean and
     spread of log1p(price). strength: sum of absolute event weights. interests: None for one interest alone.
-    explainers: model -> the user's items that an item is recommended for.
+    explainers: model -> the user's items that an item is recommended for. priors: those found for this state, the only part
+    that changes.
     """
 
     tastes: Mapping[str, Taste] = field(default_factory=dict)
@@ -101,6 +131,7 @@ class UserState:
     strength: float = 0.0
     interests: Interests | None = None
     explainers: Mapping[str, Explainer] = field(default_factory=dict)
+    priors: dict[Any, Prior] = field(default_factory=dict, init=False)
 
     @property
     def is_known(self) -> bool:

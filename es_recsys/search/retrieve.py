@@ -18,9 +18,10 @@ from es_recsys.search.facets import parse_facets, with_counts
 from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores, seq_no_of
 from es_recsys.search.lexical import clause_boost
 from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
+from es_recsys.search.prior import find_head
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
-from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
+from es_recsys.search.request import Head, RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
 from es_recsys.search.retrievers import (
     LEXICAL,
@@ -77,13 +78,20 @@ class RetrievalPlan:
     weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
     shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
     joined: names of the retrievers of query vectors that the lexical body serves, too (see `joined_search`), None where each has
-    a body of its own; all others are asked for in `rest_of_plan` if their items can reach the page.
+    a body of its own; all others are asked for in `rest_of_plan` if their items can reach the page. head: what the lexical body
+    looks for, too, None where nothing.
     """
 
     planned: tuple[PlannedRetriever, ...]
     weights: Mapping[str, float]
     browse: Body | None
     joined: tuple[str, ...] | None = None
+    head: Head | None = None
+
+    @property
+    def marks(self) -> int:
+        """How many clauses of the lexical body mark what they find."""
+        return len(self.joined or ()) + (self.head is not None)
 
     @property
     def searched(self) -> tuple[Retriever, ...]:
@@ -125,7 +133,7 @@ class RetrievalResults:
     names of what failed. cold_start: the items that exploration may try although nothing recommends them, newest first, the
     same for every page. products: item id -> product, of items that are variants. joined: what a joined search found. rest: item
     id -> BM25 of the matches that other retrievers found, None where these were not asked. seq_no: item id -> number of the write
-    that either of the two found.
+    that either of the two found. head: what the search for the words looked for, too; head_matches: which of it matches.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -139,14 +147,19 @@ class RetrievalResults:
     joined: JoinedHits | None = None
     rest: Mapping[str, float] | None = None
     seq_no: Mapping[str, int] = field(default_factory=dict)
+    head: Head | None = None
+    head_matches: tuple[str, ...] = ()
 
     @property
     def text_finds_nothing(self) -> bool:
         return any(each.retriever.name == LEXICAL and each.exhausted and not each.scores for each in self.retrievers)
 
 
-def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> RetrievalPlan:
-    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else."""
+def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, *, is_broad: bool = False) -> RetrievalPlan:
+    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else.
+
+    is_broad: whether more of what matches may reach the page than words and vectors find (see `broad_searches`).
+    """
     queries = [
         (retriever, query)
         for retriever in active_retrievers(request, user, policy)
@@ -155,7 +168,7 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
     queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
     if _can_join(request, policy, queries):
-        return _joined_plan(request, policy, queries, weights)
+        return _joined_plan(request, user, policy, queries, weights, is_broad=is_broad)
     planned = tuple(
         PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
@@ -186,7 +199,7 @@ def parse_responses(
         results = tuple(_parse_response(request, user, policy, each, found.get(each.source), nearest) for each in answered)
         lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
     else:
-        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy)
+        joined = parse_joined(found[LEXICAL], plan.marks, request, policy)
         results = tuple(_joined_result(request, user, policy, plan, each, joined, found) for each in answered)
         lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
@@ -195,11 +208,20 @@ def parse_responses(
     cold_start = _cold_start(policy, results, products)
     rest, seq_no = None, joined.seq_no if joined is not None else {}
     if joined is not None and _REST in found:
-        rest = rest_scores(found[_REST], len(plan.joined or ()), request, policy)
+        rest = rest_scores(found[_REST], plan.marks, request, policy)
         seq_no = {**seq_no, **seq_no_of(found[_REST])}
     degraded = (*failed, *partial)
     retrieved = RetrievalResults(
-        results, weights, degraded=degraded, cold_start=cold_start, products=products, joined=joined, rest=rest, seq_no=seq_no
+        results,
+        weights,
+        degraded=degraded,
+        cold_start=cold_start,
+        products=products,
+        joined=joined,
+        rest=rest,
+        seq_no=seq_no,
+        head=plan.head,
+        head_matches=() if plan.head is None or joined is None else tuple(joined.nearest[-1]),
     )
     if plan.browse is None:
         return retrieved if request.has_query else _locally_browsed(request, policy, retrieved)
@@ -293,19 +315,28 @@ def _can_join(request: Request, policy: RankingPolicy, queries: Sequence[tuple[R
 
 
 def _joined_plan(
-    request: Request, policy: RankingPolicy, queries: Sequence[tuple[Retriever, Clause]], weights: Mapping[str, float]
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    queries: Sequence[tuple[Retriever, Clause]],
+    weights: Mapping[str, float],
+    *,
+    is_broad: bool,
 ) -> RetrievalPlan:
+    personal = any(retriever.personalized and retriever.name in weights for retriever, _ in queries)
+    head = find_head(request, user, policy, queries, weights) if personal or is_broad else None
     words = next(query for retriever, query in queries if retriever.name == LEXICAL)
     vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
     planned = []
     for retriever, query in queries:
         body, source = None, LEXICAL if retriever.matches_query else _REST
         if retriever.name == LEXICAL:
-            body = joined_body(words, tuple(vectors.values()), request, policy)
+            listed = None if head is None else head.item_ids
+            body = joined_body(words, tuple(vectors.values()), request, policy, listed)
         elif _is_explored(retriever, request, policy):
             body, source = candidates_body(retriever, query, request, policy), retriever.name
         planned.append(PlannedRetriever(retriever, query, body, source))
-    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors))
+    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), head)
 
 
 def rest_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
@@ -335,7 +366,7 @@ def _joined_result(
         best = next(iter(joined.words.values()), 1.0)
         scores = {item_id: score / best for item_id, score in joined.words.items()}
         exhausted = len(scores) >= joined.matches
-        bound = 0.0 if exhausted else list(scores.values())[: policy.settings.depth][-1]
+        bound = 0.0 if exhausted else min(joined.unseen / best, 1.0)
         return RetrieverResult(retriever, query, scores, best, exhausted, bound, True)
     if planned.source == LEXICAL:
         ids = joined.nearest[(plan.joined or ()).index(retriever.name)]

@@ -151,7 +151,8 @@ def _page(forward: ForwardIndex, found: Mapping[str, Any], query: Query) -> _Pag
             break
     if passed < end and not found["whole"]:
         return None
-    return _Page(tuple(hits), {**found["constant_features"], **features} if hits else {})
+    known = {name: column for name, column in features.items() if any(value is not None for value in column)}
+    return _Page(tuple(hits), {**found["constant_features"], **known} if hits else {})
 
 
 def _hit(chunk: Mapping[str, Any], row: int, rank: int, explain: bool) -> Hit:

@@ -40,8 +40,9 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
     index = policy.metadata.index
-    plan = plan_retrieval(request, user, policy)
-    rest = rest_of_plan(request, policy, plan) if broad.has(request, user) else None
+    plan = plan_retrieval(request, user, policy, is_broad=broad.has(request, user))
+    has_head = plan.head is not None
+    rest = rest_of_plan(request, policy, plan) if broad.has(request, user, has_head=has_head) else None
     bodies = plan.bodies if rest is None else (*plan.bodies, rest)
     responses = (yield MultiSearch(index, bodies)) if bodies else []
     is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
@@ -52,7 +53,7 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     results = parse_responses(request, user, policy, plan, responses)
     table = build_candidates(request, user, policy, results)
     if needs_rest(request, user, policy, results, table, window):
-        broad.add(request, user)
+        broad.add(request, user, has_head=has_head)
         rest = rest_of_plan(request, policy, plan)
         if rest is not None:
             found = yield MultiSearch(index, (rest,))

@@ -15,6 +15,7 @@ from es_recsys.models.removed import REMOVED
 from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
+from es_recsys.search.request import UserState
 from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.query_encoder import QueryEncoder
 from es_recsys.serving.user_cache import UserCache
@@ -32,8 +33,8 @@ class ServingSnapshot:
     learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
     item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
     where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. broad_searches,
-    users: what earlier answers found out, which spares work and changes nothing. feature_sampler: says which answers are logged
-    with features.
+    users: what earlier answers found out, which spares work and changes nothing. nobody: the state of who is not known.
+    feature_sampler: says which answers are logged with features.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class ServingSnapshot:
     ranking_fingerprint: str = ""
     broad_searches: BroadSearches = field(default_factory=BroadSearches)
     users: UserCache = field(default_factory=UserCache)
+    nobody: UserState = field(default_factory=UserState)
     feature_sampler: FeatureSampler = field(default_factory=FeatureSampler)
 
     def key_of(self, actor: str) -> str:

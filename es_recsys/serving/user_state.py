@@ -38,7 +38,7 @@ def load_user_state(
     keys: profile keys of the user, who is not similar to themself.
     """
     if profile is None or request.personalization <= 0.0:
-        return UserState(), ()
+        return snapshot.nobody, ()
     recommends = query_kind(query) == "recommend"
     # Similar users change without this one.
     is_kept = UserKNN.name not in snapshot.models
@@ -72,7 +72,7 @@ def build_user_state(models: Mapping[str, Model], profile: Profile, exclude: fro
         tastes=profile.tastes,
         factors=factors,
         neighbours=neighbours,
-        scorers={name: partial(model.score, profile.history) for name, model in models.items()},
+        scorers={name: model.scorer(profile.history) for name, model in models.items()},
         history=profile.history,
         affinities=profile.affinities,
         price=profile.price,

@@ -178,6 +178,15 @@ def test_a_batch_equals_its_parts(model: Model) -> None:
         np.testing.assert_allclose(scores[user], alone, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("case", HISTORIES)
+def test_a_scorer_says_what_the_model_does(model: Model, case: str) -> None:
+    ids = [*group(0), "?", *group(1)]
+    scorer = model.scorer(HISTORIES[case])
+    for asked in (ids, ids[::-1], [], ["?"]):
+        np.testing.assert_allclose(scorer(asked), model.score(HISTORIES[case], asked), rtol=1e-6)
+        assert scorer(asked).dtype == np.float32
+
+
 def test_an_empty_batch_has_no_answers(model: Model) -> None:
     batch = HistoryBatch.of([], model.item_ids)
     assert model.recommend_idx(batch, 5, []) == [] and model.score_idx(batch, []) == []

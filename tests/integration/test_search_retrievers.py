@@ -184,7 +184,7 @@ def by_sketch(es: Any, catalogue: Any, tmp_path_factory: pytest.TempPathFactory)
     """A forward index with sketches of the text's vectors."""
     folder = tmp_path_factory.mktemp("forward") / "000002"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vector_sketch, "_AXES", DIMS - 4)
+        patch.setattr(vector_sketch, "_AXES", DIMS - 1)
         build_forward_index(es, catalogue[0], folder)
     return ForwardIndex.load(folder)
 
@@ -259,9 +259,9 @@ def test_words_and_vectors_are_one_search(es: Any, catalogue: Any, forward: Forw
         assert hit.parts == {name: pytest.approx(part, rel=1e-4) for name, part in whole[item_id].parts.items()}
 
 
-def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, forward: ForwardIndex) -> None:
+def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, by_graph: ForwardIndex) -> None:
     metadata, _ = catalogue
-    case = changed(full(metadata, text="rain", settings=SearchSettings(depth=20)), forward=forward)
+    case = changed(full(metadata, text="rain", settings=SearchSettings(depth=20)), forward=by_graph)
     plan = plan_retrieval(*case)
     bodies = (*plan.bodies, rest_of_plan(case.request, case.policy, plan))
     responses = msearch(es, metadata, bodies)
@@ -270,7 +270,7 @@ def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, forward:
     assert results.rest is not None and results.joined is not None
     assert results.rest.keys() - results.joined.seq_no.keys()
     ids = sorted({*results.rest, *results.joined.seq_no})
-    assert [results.seq_no[item_id] for item_id in ids] == forward.seq_no(forward.rows(ids)).tolist()
+    assert [results.seq_no[item_id] for item_id in ids] == by_graph.seq_no(by_graph.rows(ids)).tolist()
 
 
 @pytest.mark.parametrize("text", ["red shoe", "i021"])
