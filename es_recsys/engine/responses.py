@@ -40,7 +40,7 @@ def check_response(method: str, target: str, sent: Any, meta: ApiResponseMeta, b
     parts = target.split("?")[0].strip("/").split("/")
     validate = _VALIDATORS.get(parts[-1])
     if validate is None and method == "GET" and len(parts) == 3 and parts[1] == "_doc":
-        validate = _validate_document
+        validate = _validate_version if "_source=false" in target else _validate_document
     elif validate is None and method in ("PUT", "DELETE") and len(parts) == 1:
         validate = _validate_acknowledged
     if validate is None:
@@ -113,8 +113,14 @@ def _validate_mget(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) ->
 
 
 def _validate_document(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+    _validate_version(meta, sent, body)
     if body["found"]:
-        _ = body["_source"].items(), body["_seq_no"] + body["_primary_term"]
+        _ = body["_source"].items()
+
+
+def _validate_version(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:
+    if body["found"]:
+        _ = body["_seq_no"] + body["_primary_term"]
 
 
 def _validate_bulk(meta: ApiResponseMeta, sent: Any, body: Mapping[str, Any]) -> None:

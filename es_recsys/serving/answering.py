@@ -22,14 +22,16 @@ from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
-from es_recsys.serving.operations import Document, Flow, LogAnswer, MultiGet, MultiSearch
+from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
+from es_recsys.serving.reading_beside import run_beside
 from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
 from es_recsys.serving.retrieval import raise_if_all_failed, retrieve
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_cache import KnownProfile
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
 
@@ -40,11 +42,20 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     """Answer a query, from the user's ready list where it has the answer, and log the answer.
 
     now: epoch seconds. policy: how to rank, in place of how the store ranks by itself.
+
+    Of a user who is at hand the answer is computed while the profile's version is looked at, and again where it isn't the same.
     Raises what `compute_answer` does, and FilterError.
     """
     started = time.perf_counter()
     filters = parse_filters(query.filter, snapshot.metadata.fields)
     keys = profile_keys(snapshot, query)
+    known = _known_profile(snapshot, query, keys)
+    if known is not None:
+        computing = compute_answer(snapshot, query, filters, keys, known, now, policy, started)
+        (answer, kind), found = yield from run_beside(Get(snapshot.metadata.profiles, keys[0], source=False), computing)
+        if known.is_still(found):
+            yield LogAnswer(answer_record(snapshot, query, answer, kind, keys, now))
+            return answer
     stored = yield from fetch_profile(snapshot, query, keys)
     if policy is None and (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
         yield LogAnswer(ready[1])
@@ -114,6 +125,13 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy, broad: 
                 raise_if_all_failed([*retrieved.responses, *responses, *((documents,) if documents is not None else ())])
             return build_page(request, user, policy, order, documents)
         request, table = replace(request, exclude=request.exclude | missing), None
+
+
+def _known_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str]) -> KnownProfile | None:
+    """Return the profile of the user as it was read last; None where it has to be read."""
+    if query.history is not None or not keys:
+        return None
+    return snapshot.users.known(snapshot.metadata.profiles, keys[0], without_list=query_kind(query) == "recommend")
 
 
 def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:

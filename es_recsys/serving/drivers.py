@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +16,11 @@ from es_recsys.blas import lifted, one_thread
 from es_recsys.engine.connect import address_of
 from es_recsys.engine.connect import translate_error as translate_connection_error
 from es_recsys.errors import IndexStateError, InputError, StoreNotFound
-from es_recsys.serving.operations import Flow, LogAnswer, Operation, Request, RunBlocking, Sleep, Step, Steps
+from es_recsys.serving.operations import Flow, LogAnswer, Operation, Pair, Request, RunBlocking, Sleep, Step, Steps
 
 __all__ = ["AsyncDriver", "Driver", "LogWriter", "is_index_missing", "translate_error"]
 
-_THREADS = 8
+_THREADS, _THREADS_BESIDE = 8, 32
 _LOG_PAUSE_S = 0.05
 
 T = TypeVar("T")
@@ -67,7 +68,11 @@ class _FlowSteps(Generic[C]):
 
 
 class Driver(_FlowSteps[Elasticsearch]):
-    """Runs flows in the calling thread. Raises what the flow raises."""
+    """Runs flows in the calling thread, the first of two requests at a time in another. Raises what the flow raises."""
+
+    def __init__(self, client: Elasticsearch, log: LogWriter) -> None:
+        super().__init__(client, log)
+        self._threads: tuple[int, ThreadPoolExecutor] | None = None
 
     def run(self, flow: Flow[T]) -> T:
         return self._run(self.steps_of_flow(flow))
@@ -92,7 +97,11 @@ class Driver(_FlowSteps[Elasticsearch]):
     def _take(self, step: Step) -> Any:
         match step:
             case Request():
-                return getattr(self.client, step.method)(**step.arguments)
+                return self._request(step)
+            case Pair():
+                first = self._pool().submit(_outcome, self._request, step.first)
+                second = _outcome(self._request, step.second)
+                return first.result(), second
             case RunBlocking():
                 with lifted():
                     return step.function()
@@ -100,6 +109,15 @@ class Driver(_FlowSteps[Elasticsearch]):
                 return self.log.write([step.record])
             case Sleep():
                 return time.sleep(step.seconds)
+
+    def _request(self, step: Request) -> Any:
+        return getattr(self.client, step.method)(**step.arguments)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        # A forked process has none of the threads.
+        if self._threads is None or self._threads[0] != os.getpid():
+            self._threads = os.getpid(), ThreadPoolExecutor(_THREADS_BESIDE, thread_name_prefix="es-recsys-beside")
+        return self._threads[1]
 
 
 class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
@@ -133,7 +151,9 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
     async def _take(self, step: Step) -> Any:
         match step:
             case Request():
-                return await getattr(self.client, step.method)(**step.arguments)
+                return await self._request(step)
+            case Pair():
+                return await asyncio.gather(self._request(step.first), self._request(step.second), return_exceptions=True)
             case RunBlocking():
                 with lifted():
                     return await self._in_thread(step.function)
@@ -141,6 +161,9 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
                 return self._log_later(step.record)
             case Sleep():
                 return await asyncio.sleep(step.seconds)
+
+    async def _request(self, step: Request) -> Any:
+        return await getattr(self.client, step.method)(**step.arguments)
 
     async def write_log(self) -> None:
         """Write what is not written yet of the answer log."""
@@ -169,6 +192,14 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+
+def _outcome(function: Callable[..., Any], *args: Any) -> Any:
+    """Return the error as well."""
+    try:
+        return function(*args)
+    except Exception as error:
+        return error
 
 
 def _advance(steps: Steps[Any], result: Any, error: Exception | None) -> Step:

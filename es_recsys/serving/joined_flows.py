@@ -16,6 +16,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.serving.drivers import Driver, is_index_missing
 from es_recsys.serving.operations import (
     IDS_PER_REQUEST,
+    Beside,
     Document,
     EncodeQuery,
     Flow,
@@ -76,7 +77,8 @@ def run_all(driver: Driver, flows: Sequence[Flow[T]]) -> list[T | RecsysError]:
 
 def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
     searches: dict[str, dict[int, MultiSearch]] = defaultdict(dict)
-    gets: dict[str, dict[int, Get]] = defaultdict(dict)
+    gets: dict[tuple[str, bool], dict[int, Get]] = defaultdict(dict)
+    pairs: dict[int, dict[type, Any]] = {}
     reads: dict[tuple[str, tuple[str, ...]], dict[int, MultiGet]] = defaultdict(dict)
     recommends: dict[tuple[int, int], dict[int, Recommend]] = defaultdict(dict)
     texts: dict[tuple[int, int, str], dict[int, EncodeQuery]] = defaultdict(dict)
@@ -85,7 +87,9 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
             case MultiSearch():
                 searches[operation.index][i] = operation
             case Get():
-                gets[operation.index][i] = operation
+                gets[operation.index, operation.source][i] = operation
+            case Beside(read, search):
+                gets[read.index, read.source][i], searches[search.index][i], pairs[i] = read, search, {}
             case MultiGet():
                 reads[operation.index, operation.fields][i] = operation
             case Recommend():
@@ -95,15 +99,27 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
             case _:
                 yield i, _result_or_error(driver.perform, operation)
     for searches_of_index in searches.values():
-        yield from _search_all(driver, searches_of_index)
+        yield from _alone(_search_all(driver, searches_of_index), pairs, MultiSearch)
     for gets_of_index in gets.values():
-        yield from _get_all(driver, gets_of_index)
+        yield from _alone(_get_all(driver, gets_of_index), pairs, Get)
+    for i, halves in pairs.items():
+        failed = [half for half in halves.values() if isinstance(half, Exception)]
+        yield i, failed[0] if failed else (halves[Get], halves[MultiSearch])
     for reads_of_fields in reads.values():
         yield from _read_all(driver, reads_of_fields)
     for texts_of_field in texts.values():
         yield from _encode_all(driver, texts_of_field)
     for recommends_of_model in recommends.values():
         yield from _recommend_all(recommends_of_model)
+
+
+def _alone(results: Results, pairs: Mapping[int, dict[type, Any]], kind: type) -> Results:
+    """Yield the results but for those of flows that wait for another, too; these are stored."""
+    for i, result in results:
+        if i in pairs:
+            pairs[i][kind] = result
+        else:
+            yield i, result
 
 
 def _result_or_error(act: Callable[..., Any], *args: Any) -> Any:
@@ -115,8 +131,9 @@ def _result_or_error(act: Callable[..., Any], *args: Any) -> Any:
 
 
 def _get_all(driver: Driver, gets: Mapping[int, Get]) -> Results:
-    index = next(iter(gets.values())).index
-    docs = driver.client.mget(index=index, ids=[get.id for get in gets.values()]).body["docs"]
+    first = next(iter(gets.values()))
+    source = None if first.source else False
+    docs = driver.client.mget(index=first.index, ids=[get.id for get in gets.values()], source=source).body["docs"]
     return zip(gets, map(Document.of, docs), strict=True)
 
 

@@ -25,6 +25,7 @@ from es_recsys.serving.query_encoder import QueryEncoder
 
 __all__ = [
     "IDS_PER_REQUEST",
+    "Beside",
     "CompareAndSet",
     "Delete",
     "Document",
@@ -35,6 +36,7 @@ __all__ = [
     "MultiGet",
     "MultiSearch",
     "Operation",
+    "Pair",
     "Recommend",
     "Request",
     "RunBlocking",
@@ -122,7 +124,15 @@ def _plain_request(method: str, path: str, *, params: Mapping[str, Any], body: A
     return Request("perform_request", {"method": method, "path": path, "params": params, "headers": headers, "body": body})
 
 
-Step = Request | RunBlocking | Sleep | LogAnswer
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two requests at the same time. Result: the response, or the error, of each."""
+
+    first: Request
+    second: Request
+
+
+Step = Request | Pair | RunBlocking | Sleep | LogAnswer
 Steps = Generator[Step, Any, T]
 """What an operation comes down to: the only things that a driver itself can do."""
 
@@ -138,19 +148,26 @@ class Document:
     @classmethod
     def of(cls, response: Any) -> Document | None:
         """Return the document of a response of `_get` or `_mget`, None where there is none."""
-        return cls(response["_source"], response["_seq_no"], response["_primary_term"]) if response.get("found") else None
+        if not response.get("found"):
+            return None
+        return cls(response.get("_source", {}), response["_seq_no"], response["_primary_term"])
 
 
 @dataclass(frozen=True, slots=True)
 class Get:
-    """Realtime read of one document. Result: `Document`, or None where there is none."""
+    """Realtime read of one document. Result: `Document`, or None where there is none.
+
+    source: whether its fields are read, too, and not its version alone.
+    """
 
     index: str
     id: str
+    source: bool = True
 
     def steps(self) -> Steps[Document | None]:
+        params = {} if self.source else {"_source": "false"}
         try:
-            response = yield _plain_request("GET", f"/{self.index}/_doc/{quote(self.id, safe='')}", params={})
+            response = yield _plain_request("GET", f"/{self.index}/_doc/{quote(self.id, safe='')}", params=params)
         except NotFoundError as error:
             _raise_if_index_missing(error)
             return None
@@ -201,6 +218,22 @@ class MultiSearch:
             content_type=_NDJSON,
         )
         return response.body["responses"]  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A read and searches at the same time. Result: those of both. The error of the searches goes before that of the read."""
+
+    read: Get
+    search: MultiSearch
+
+    def steps(self) -> Steps[tuple[Document | None, list[Any]]]:
+        read, search = self.read.steps(), self.search.steps()
+        first, second = next(read), next(search)
+        assert isinstance(first, Request) and isinstance(second, Request)
+        document, responses = yield Pair(first, second)
+        found = _end(search, responses)
+        return _end(read, document), found
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,8 +294,19 @@ class Recommend:
         return (yield RunBlocking(partial(on_one_thread, recommend)))  # type: ignore[no-any-return]
 
 
-Operation = Get | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | EncodeQuery | RunBlocking | Sleep | LogAnswer
+Operation = (
+    Get | Beside | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | EncodeQuery | RunBlocking | Sleep | LogAnswer
+)
 Flow = Generator[Operation, Any, T]
+
+
+def _end(steps: Steps[T], outcome: Any) -> T:
+    """Return the value of an operation of one request, whose outcome is a response or an error."""
+    try:
+        steps.throw(outcome) if isinstance(outcome, Exception) else steps.send(outcome)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    raise RuntimeError("an operation beside another takes one request")
 
 
 def _raise_if_index_missing(error: ApiError) -> None:

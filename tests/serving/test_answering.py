@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 
 from es_recsys.errors import EngineError, InputError
+from es_recsys.events.actors import actor_of
+from es_recsys.events.profile_documents import to_document
+from es_recsys.events.profile_state import ProfileConfig, empty_state
 from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
-from es_recsys.serving.operations import LogAnswer, MultiSearch
+from es_recsys.serving.operations import Beside, Document, Get, LogAnswer, MultiSearch
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
@@ -95,3 +98,44 @@ def _forward(item_ids: list[str]) -> ForwardIndex:
     n = len(item_ids)
     block = ItemBlock(item_ids, [None] * n, np.full(n, np.nan), np.arange(n), {}, Documents.of([b"{}"] * n))
     return ForwardIndex.of(block, IndexState("shop-items-000001", "uuid", {0: n}), {})
+
+
+@pytest.mark.parametrize("query", [{"text": "shoes"}, {}])
+@pytest.mark.parametrize("now_stored", [1, 2, None])
+def test_an_answer_for_a_user_at_hand_holds_where_the_profile_is_still_the_same(
+    snapshot: ServingSnapshot, query: dict[str, Any], now_stored: int | None
+) -> None:
+    key = snapshot.key_of(actor_of("u"))
+
+    def document(seq_no: int) -> Document:
+        return Document(
+            {**to_document(empty_state(key, ProfileConfig.of(snapshot.settings.profiles, timed=True))), "user_key": key},
+            seq_no,
+            1,
+        )
+
+    stored: list[Document | None] = [document(1)]
+    asked: list[str] = []
+
+    def answer() -> Answer:
+        flow, result = execute(snapshot, Query(user_id="u", **query), NOW), None
+        try:
+            while True:
+                operation = flow.send(result)
+                asked.append(type(operation).__name__ + ("" if getattr(operation, "source", True) else " of a version"))
+                read = getattr(operation, "read", operation)
+                search = getattr(operation, "search", operation)
+                responses = [HITS for _ in search.bodies] if isinstance(search, MultiSearch) else None
+                found = stored[-1] if isinstance(read, Get) else None
+                result = (found, responses) if isinstance(operation, Beside) else responses or found
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    first = answer()
+    assert asked[0] == "Get" and "Beside" not in asked
+    stored.append(None if now_stored is None else document(now_stored))
+    asked.clear()
+    again = answer()
+    assert [hit.item_id for hit in again.hits] == [hit.item_id for hit in first.hits]
+    assert asked[0] == "Beside" and asked.count("LogAnswer") == 1
+    assert ("Get" in asked) == (now_stored != 1)

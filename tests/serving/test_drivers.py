@@ -48,7 +48,7 @@ class Engine:
         self.requests: list[tuple[str, int]] = []
         self.failing = failing
 
-    def mget(self, *, index: str, ids: Sequence[str]) -> Body:
+    def mget(self, *, index: str, ids: Sequence[str], source: bool | None) -> Body:
         self.requests.append((index, len(ids)))
         docs = [{"found": i != "nobody", "_source": {"id": i}, "_seq_no": 1, "_primary_term": 1} for i in ids]
         return Body({"docs": docs})
