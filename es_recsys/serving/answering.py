@@ -128,10 +128,13 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy, broad: 
 
 
 def _known_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str]) -> KnownProfile | None:
-    """Return the profile of the user as it was read last; None where it has to be read."""
-    if query.history is not None or not keys:
+    """Return the profile of the user as it was read last; None where it has to be read.
+
+    A recommendation has no search to read it beside, and perhaps a ready list in it.
+    """
+    if query.history is not None or not keys or query_kind(query) == "recommend":
         return None
-    return snapshot.users.known(snapshot.metadata.profiles, keys[0], without_list=query_kind(query) == "recommend")
+    return snapshot.users.known(snapshot.metadata.profiles, keys[0])
 
 
 def _unknown_ids(snapshot: ServingSnapshot, query: Query, ranking: Ranking) -> Flow[tuple[str, ...]]:

@@ -14,7 +14,6 @@ from threading import Lock
 from typing import Any
 
 from es_recsys.dataset import Profile
-from es_recsys.index.ready_lists import READY_LIST
 from es_recsys.search.request import UserState
 from es_recsys.serving.operations import Document
 
@@ -39,10 +38,9 @@ class KnownProfile(Document):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _User:
-    """known: the profile. has_list: whether a ready list is stored with it. states: inputs -> user state, the newest last."""
+    """known: the profile. states: what they were computed from -> user state, the newest last."""
 
     known: KnownProfile
-    has_list: bool
     states: list[tuple[tuple[Any, ...], UserState]]
 
 
@@ -53,11 +51,11 @@ class UserCache:
         self._users: OrderedDict[tuple[str, str], _User] = OrderedDict()
         self._lock = Lock()
 
-    def known(self, index: str, key: str, *, without_list: bool) -> KnownProfile | None:
-        """Return the profile of a key as it was read last. without_list: none where a ready list is stored with it."""
+    def known(self, index: str, key: str) -> KnownProfile | None:
+        """Return the profile of a key as it was read last."""
         with self._lock:
             user = self._users.get((index, key))
-            if user is None or (without_list and user.has_list):
+            if user is None:
                 return None
             self._users.move_to_end((index, key))
             return user.known
@@ -73,7 +71,7 @@ class UserCache:
                 self._users.move_to_end((index, key))
                 return user.known.profile
         known = KnownProfile({}, found.seq_no, found.primary_term, build(found.source))
-        user = _User(known, READY_LIST in found.source, [])
+        user = _User(known, [])
         with self._lock:
             self._users[index, key] = user
             if len(self._users) > _MOST_USERS:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from es_recsys.dataset import Profile
-from es_recsys.index.ready_lists import READY_LIST
 from es_recsys.search.request import UserState
 from es_recsys.serving import user_cache
 from es_recsys.serving.operations import Document
@@ -62,15 +61,9 @@ def test_it_holds_the_users_that_came_last(monkeypatch: Any) -> None:
 
 def test_a_profile_at_hand_is_told_with_its_write() -> None:
     users = UserCache()
-    assert users.known(INDEX, "u", without_list=False) is None
+    assert users.known(INDEX, "u") is None
     profile = users.profile(INDEX, stored("u", 3), built)
-    known = users.known(INDEX, "u", without_list=True)
+    known = users.known(INDEX, "u")
     assert known is not None and known.profile is profile and users.profile(INDEX, known, built) is profile
     assert known.is_still(Document({}, 3, 1))
     assert not known.is_still(Document({}, 3, 2)) and not known.is_still(Document({}, 4, 1)) and not known.is_still(None)
-
-
-def test_whether_a_ready_list_is_stored_is_known() -> None:
-    users = UserCache()
-    users.profile(INDEX, Document({"user_key": "u", "seq": 1, READY_LIST: {}}, 1, 1), built)
-    assert users.known(INDEX, "u", without_list=True) is None and users.known(INDEX, "u", without_list=False) is not None
