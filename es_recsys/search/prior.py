@@ -39,7 +39,7 @@ def find_head(
     """
     forward = policy.forward
     others = [each for each in queries if each[0].name in weights and each[0].name != LEXICAL]
-    if forward is None or policy.has_variants or not all(_is_known(forward, *each) for each in others):
+    if forward is None or policy.has_variants or not others or not all(_is_known(forward, *each) for each in others):
         return None
     # As if all matches were as good as the best: any other search is damped more.
     even = [1.0] * policy.settings.depth
