@@ -32,7 +32,8 @@ _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
-_MOST_SEARCHES, _MOST_ROUGH = 1_000, 16
+# Of an item 12 bytes are kept, of a row of all 4.
+_MOST_SEARCHES, _MOST_KEPT, _MOST_ROUGH = 4_000, 1_000, 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -540,7 +541,8 @@ class ForwardIndex:
             found |= zip([keys[k] for k in missing], self._search(field, vectors[missing], most), strict=True)
             if len(self._found) > _MOST_SEARCHES:
                 self._found = {}
-            self._found.update(found)
+            if most <= _MOST_KEPT:
+                self._found.update(found)
         return [self._best(*found[key], n, exclude) for key in keys]
 
     def _search(self, field: str, vectors: NDArray[np.float32], n: int) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
