@@ -24,7 +24,7 @@ from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
-from es_recsys.vector_sketch import VectorSketch, highest, multiply
+from es_recsys.vector_sketch import VectorSketch, multiply, nearest_rows
 
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
 
@@ -301,9 +301,9 @@ class ForwardIndex:
     """All items of one index version, by row. Immutable and thread-safe.
 
     Rows are positions from `rows`, of this object only; -1 stands for an item that isn't here. Where the `numbering` of two is
-    the same, so are their rows. `state` says which index it is
-    and up to which write it holds; `fingerprints` (vector field -> fingerprint) what made the vectors; `scanned` the fields that
-    Elasticsearch scans, where every item matches a kNN query, whatever its k.
+    the same, so are their rows. `state` says which index it is and up to which write it holds; `fingerprints` (vector field ->
+    fingerprint) what made the vectors; `scanned` the fields that Elasticsearch scans, where every item matches a kNN query,
+    whatever its k.
     """
 
     def __init__(
@@ -549,8 +549,10 @@ class ForwardIndex:
         """Return, for each vector, the rows of the n items with the largest inner products, and these, largest first."""
         scores = self.rough_scores(field, vectors)
         if field not in self._base.sketches:
-            return [highest(own, n) for own in scores]
-        return [highest(own, n, partial(self.scores, field, vector=vector)) for own, vector in zip(scores, vectors, strict=True)]
+            return [nearest_rows(own, n) for own in scores]
+        return [
+            nearest_rows(own, n, partial(self.scores, field, vector=vector)) for own, vector in zip(scores, vectors, strict=True)
+        ]
 
     def _best(self, rows: NDArray[np.int64], products: NDArray[np.float32], n: int, exclude: Collection[str]) -> dict[str, float]:
         scores = products.tolist()

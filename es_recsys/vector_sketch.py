@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["VectorSketch", "highest", "multiply"]
+from es_recsys.top_k import highest
+
+__all__ = ["VectorSketch", "multiply", "nearest_rows"]
 
 _AXES = 128
 _LEAST_RECALL = 0.95
@@ -60,10 +62,6 @@ class VectorSketch:
         blocks = [vectors[start : start + _BLOCK].astype(np.float32) @ self.axes for start in range(0, len(vectors), _BLOCK)]
         return VectorSketch(self.axes, np.concatenate([np.zeros((0, self.axes.shape[1]), np.float32), *blocks]))
 
-    def take(self, rows: NDArray[np.int64]) -> VectorSketch:
-        """Return the sketches of these rows."""
-        return VectorSketch(self.axes, self.coordinates[rows])
-
     def products(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return about the inner products (k, n) of queries (k, d) with the vectors."""
         return multiply(self.coordinates, queries @ self.axes)
@@ -78,14 +76,15 @@ def multiply(rows: NDArray[np.floating[Any]], queries: NDArray[np.float32]) -> N
     return found
 
 
-def highest(
+def nearest_rows(
     scores: NDArray[np.float32], n: int, exact: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return the positions of the n highest scores, and these, highest first; none of -inf.
 
     exact: scores of positions, where `scores` are of sketches: it decides among four times as many.
     """
-    rows = _top(scores, n if exact is None else n * _OVERSAMPLING)
+    rows = highest(scores, n if exact is None else n * _OVERSAMPLING)
+    rows = rows[np.isfinite(scores[rows])]
     found = scores[rows] if exact is None else exact(rows)
     order = np.argsort(-found, kind="stable")[:n]
     return rows[order], found[order]
@@ -97,14 +96,6 @@ def _recall(sketch: VectorSketch, vectors: NDArray[np.float32]) -> float:
     near = 0
     for query, scores in zip(queries, sketch.products(queries), strict=True):
         exact = vectors @ query
-        _, found = highest(scores, _NEAREST, exact.__getitem__)
-        near += int((found >= highest(exact, _NEAREST)[1][-1] - 1e-6).sum())
+        _, found = nearest_rows(scores, _NEAREST, exact.__getitem__)
+        near += int((found >= nearest_rows(exact, _NEAREST)[1][-1] - 1e-6).sum())
     return near / (len(queries) * min(_NEAREST, len(vectors)))
-
-
-def _top(scores: NDArray[np.float32], n: int) -> NDArray[np.int64]:
-    """Return the positions of the n largest finite scores."""
-    if n >= len(scores):
-        return np.flatnonzero(np.isfinite(scores))
-    best = np.argpartition(scores, len(scores) - n)[len(scores) - n :]
-    return best[np.isfinite(scores[best])]

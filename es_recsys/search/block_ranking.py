@@ -164,8 +164,7 @@ class _Block:
         most = max(map(len, self.exclude))
         newest = self.forward.newest(policy.settings.depth + most, requests[0].now)
         self.newest = self.forward.rows(newest)
-        created_at = self.forward.created_at(np.arange(self.forward.end))
-        self.recency = np.nan_to_num(recency_scores(requests[0], policy, created_at), nan=0.0)
+        self.recency = np.nan_to_num(recency_scores(requests[0], policy, self.forward.all_created_at()), nan=0.0)
         self.popular, self.popularity = self._popularity(policy.popularity)
 
     def _popularity(self, ranked: ScoredIds) -> tuple[Rows, NDArray[np.float64]]:
