@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ _PRAGMAS = (
 )
 # Pages after which those in the journal are copied into the database: 64 MB; 256 in a bulk load, whose batches write most pages.
 _CHECKPOINT, _BULK_CHECKPOINT = 4_000, 16_000
+_ROWS = 1_000  # of one of SQLite's statements
 
 InsertMany = Callable[[sa.Connection, Sequence[Sequence[Any]]], int]
 
@@ -107,16 +110,36 @@ class Database:
 
 
 def _insert_values(table: sa.Table, keys: Sequence[str]) -> InsertMany:
-    """Return `insert_many` for SQLite. It leaves out columns without values, as binding nothing takes as long as a value."""
+    """Return `insert_many` for SQLite. It leaves out columns without values, as binding nothing takes as long as a value.
+
+    A statement of many rows takes less time than one a row, and lets other threads go on meanwhile. OR FAIL keeps SQLite from
+    copying every page that the statement changes, so as to undo the statement alone: what fails ends the whole transaction.
+    """
 
     def insert(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:
         filled = [(column.name, values) for column, values in zip(table.columns, columns, strict=True) if _any_value(values)]
-        names, places = ", ".join(name for name, _ in filled), ", ".join("?" * len(filled))
-        conflict = f"ON CONFLICT ({', '.join(keys)}) DO NOTHING"
-        statement = f"INSERT INTO {table.name} ({names}) VALUES ({places}) {conflict}"  # noqa: S608
-        return connection.exec_driver_sql(statement, list(zip(*(values for _, values in filled), strict=True))).rowcount
+        names, width = ", ".join(name for name, _ in filled), len(filled)
+        begin = f"INSERT OR FAIL INTO {table.name} ({names}) VALUES "  # noqa: S608
+        end = f" ON CONFLICT ({', '.join(keys)}) DO NOTHING"
+        row = f"({', '.join('?' * width)})"
+        values = tuple(chain.from_iterable(zip(*(values for _, values in filled), strict=True)))
+        many = min(_ROWS, _most_values(connection) // width) * width
+        whole = len(values) - len(values) % many
+        added = 0
+        for start, stop, size in ((0, whole, many), (whole, len(values), width)):
+            if start < stop:
+                statement = begin + ", ".join([row] * (size // width)) + end
+                rows = [values[at : at + size] for at in range(start, stop, size)]
+                added += connection.exec_driver_sql(statement, rows).rowcount
+        return added
 
     return insert
+
+
+def _most_values(connection: sa.Connection) -> int:
+    """Return how many values a statement of SQLite may have: 32,766 unless it was built otherwise, 999 before 3.32."""
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    return driver.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
 
 
 def _any_value(values: Sequence[Any]) -> bool:

@@ -7,8 +7,9 @@ import io
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,6 +20,8 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
 from es_recsys.errors import InputError, KeyMismatch, SetupError
+from es_recsys.events import database
+from es_recsys.events import store as events_store
 from es_recsys.events.migrate import configuration
 from es_recsys.events.schema import HEAD, METADATA, VERSION_TABLE
 from es_recsys.events.store import EventStore
@@ -216,6 +219,56 @@ def test_load_streams_in_batches(store: EventStore) -> None:
     assert first.added == store.count() == len({(e.user_id, e.item_id, e.timestamp) for e in events})
     assert first.added + first.duplicates == 25_000
     assert store.load(events, NOW + 5).added == 0
+
+
+@pytest.mark.parametrize("most_values", [32_766, 999])
+def test_many_rows_are_written_as_one_by_one(
+    store: EventStore, url: str, most_values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a statement has, new ones and known ones in the same."""
+    monkeypatch.setattr(database, "_most_values", lambda _: most_values)
+    events = [
+        view(f"i{n % 50}", f"u{n % 900}", ago=n % 1_800, session_id=None if n % 3 else f"s{n % 40}", position=n % 7 or None)
+        for n in range(2_345)
+    ]
+    events[1_200] = Event(event_type="search", session_id="s1", query="a; 'b' \u00e9", timestamp=NOW)
+    found = store.load(events, NOW)
+    with EventStore(url, "other", SECRET) as other:
+        for event in events:
+            other.append([event], NOW)
+        one_by_one = [row._replace(row=0) for row in other.scan()]
+    assert [row._replace(row=0) for row in store.scan()] == one_by_one
+    assert (found.added, found.duplicates) == (len(one_by_one), 2_345 - len(one_by_one))
+    assert store.load(events, NOW).duplicates == 2_345
+
+
+def test_a_load_ends_at_the_batch_that_fails(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_store, "_BATCH", 10)
+    events = [view(f"i{n}") for n in range(35)]
+    events[25] = Event.model_construct(event_type="view", user_id="u1", item_id="b\x00c")
+    with pytest.raises(InputError, match="item_id holds a NUL"):
+        store.load(events, NOW)
+    assert [row.item_id for row in store.scan()] == [f"i{n}" for n in range(20)]
+    events[25] = view("i25")
+    assert store.load(events, NOW).added == 15
+    assert [row.item_id for row in store.scan()] == [f"i{n}" for n in range(35)]
+
+
+def test_no_batch_is_written_after_one_that_could_not_be(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_store, "_BATCH", 10)
+    insert, calls = store._writer._insert, list[int]()
+
+    def failing(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:
+        calls.append(len(columns[0]))
+        if len(calls) == 2:
+            raise SetupError("The disk is full.")
+        return insert(connection, columns)
+
+    monkeypatch.setattr(store._writer, "_insert", failing)
+    with pytest.raises(SetupError, match="disk is full"):
+        store.load([view(f"i{n}") for n in range(50)], NOW)
+    assert calls == [10, 10]
+    assert [row.item_id for row in store.scan()] == [f"i{n}" for n in range(10)]
 
 
 def test_an_actor_is_a_user_or_an_anonymous_session(store: EventStore) -> None:
