@@ -10,10 +10,9 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
@@ -24,16 +23,21 @@ from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
-from es_recsys.vector_sketch import VectorSketch, multiply, nearest_rows
+from es_recsys.top_k import top_k
+from es_recsys.vector_sketch import OVERSAMPLING, VectorSketch, best_of, multiply
 
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
-# Of an item 12 bytes are kept, of a row of all 4.
-_MOST_SEARCHES, _MOST_KEPT, _MOST_ROUGH = 4_000, 1_000, 16
+_LEAST_HIGHEST = 500
+# Of an item that was found 8 or 12 bytes are kept.
+_MOST_SEARCHES, _MOST_KEPT = 4_000, 1_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -321,8 +325,7 @@ class ForwardIndex:
         self.numbering = object()
         # Users come back with the same tastes, and words with the same vectors.
         self._found: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
-        # A search asks for the scores of its vectors twice.
-        self._rough: dict[tuple[str, bytes], NDArray[np.float32]] = {}
+        self._highest: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
         self.state, self.fingerprints, self.scanned = state, dict(fingerprints), frozenset(scanned)
@@ -389,7 +392,7 @@ class ForwardIndex:
     def at(self, state: IndexState) -> ForwardIndex:
         """Return the same items as of another state, up to which none was written."""
         same = ForwardIndex(self._base, self._overlay, self._gone, state, self.fingerprints, self.scanned)
-        same.numbering, same._found, same._rough = self.numbering, self._found, self._rough
+        same.numbering, same._found, same._highest = self.numbering, self._found, self._highest
         return same
 
     def __len__(self) -> int:
@@ -495,14 +498,10 @@ class ForwardIndex:
         return found
 
     def rough_scores(self, field: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return about what `all_scores` does: of sketches where there are any. Not to be altered.
+        """Return about what `all_scores` does: of sketches where there are any.
 
         Of a field and vectors that it `can_search`. Raises KeyError.
         """
-        key = (field, vectors.tobytes())
-        known = self._rough.get(key)
-        if known is not None:
-            return known
         parts = []
         for segment in (self._base, self._overlay):
             own, sketch = segment.vectors[field], segment.sketches.get(field)
@@ -513,11 +512,37 @@ class ForwardIndex:
         found: NDArray[np.float32] = np.concatenate(parts, axis=1) if len(self._overlay) else parts[0]
         if self._altered:
             found[:, self.gone_rows()] = -np.inf
-        found.setflags(write=False)
-        if len(self._rough) >= _MOST_ROUGH:
-            self._rough = {}
-        self._rough[key] = found
         return found
+
+    def rough_scores_of(self, field: str, rows: NDArray[np.int64], vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the rough scores (n,) of rows, none of them -1, for a vector (d,)."""
+        if field not in self._base.sketches:
+            return np.nan_to_num(self.scores(field, rows, vector), nan=-np.inf)
+        found = np.empty(len(rows), np.float32)
+        for segment, positions, there in self._segments(rows):
+            lengths = segment.vectors[field].lengths[there]
+            products = segment.sketches[field].take(there).products(vector[None])[0] * lengths
+            found[positions] = np.where(lengths > 0.0, products, -np.inf)
+        return found
+
+    def highest(
+        self, field: str, vectors: NDArray[np.float32], n: int = 0
+    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Return, for each vector, the rows of at least n and 500 items with the highest rough scores, and these, highest first.
+
+        Fewer where there are no more. Of a field and vectors that it `can_search`. Raises KeyError.
+        """
+        n = max(n, _LEAST_HIGHEST)
+        keys = [(field, n, vector.tobytes()) for vector in vectors]
+        found = {key: known for key in keys if (known := self._highest.get(key)) is not None}
+        missing = [k for k, key in enumerate(keys) if key not in found]
+        if missing:
+            for k, scores in zip(missing, self.rough_scores(field, vectors[missing]), strict=True):
+                rows = top_k(scores, n)
+                rows = rows[np.isfinite(scores[rows])]
+                found[keys[k]] = rows.astype(np.int32), scores[rows]
+            self._highest = _remembered(self._highest, found, n)
+        return [found[key] for key in keys]
 
     def documents(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
         """Return the fields that a hit shows of rows, none of them -1."""
@@ -539,20 +564,18 @@ class ForwardIndex:
         missing = [k for k, key in enumerate(keys) if key not in found]
         if missing:
             found |= zip([keys[k] for k in missing], self._search(field, vectors[missing], most), strict=True)
-            if len(self._found) > _MOST_SEARCHES:
-                self._found = {}
-            if most <= _MOST_KEPT:
-                self._found.update(found)
+            self._found = _remembered(self._found, found, most)
         return [self._best(*found[key], n, exclude) for key in keys]
 
     def _search(self, field: str, vectors: NDArray[np.float32], n: int) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Return, for each vector, the rows of the n items with the largest inner products, and these, largest first."""
-        scores = self.rough_scores(field, vectors)
         if field not in self._base.sketches:
-            return [nearest_rows(own, n) for own in scores]
-        return [
-            nearest_rows(own, n, partial(self.scores, field, vector=vector)) for own, vector in zip(scores, vectors, strict=True)
-        ]
+            return [(rows[:n], products[:n]) for rows, products in self.highest(field, vectors, n)]
+        found = []
+        for (rows, _), vector in zip(self.highest(field, vectors, n * OVERSAMPLING), vectors, strict=True):
+            rows = rows[: n * OVERSAMPLING]
+            found.append(best_of(rows, self.scores(field, rows, vector), n))
+        return found
 
     def _best(self, rows: NDArray[np.int64], products: NDArray[np.float32], n: int, exclude: Collection[str]) -> dict[str, float]:
         scores = products.tolist()
@@ -641,6 +664,16 @@ class ForwardIndex:
         if self._altered:
             positions = np.flatnonzero(rows >= n)
             yield self._overlay, positions, rows[positions] - n
+
+
+def _remembered(known: dict[K, V], found: Mapping[K, V], n: int) -> dict[K, V]:
+    """Return what was known and found, unless that is too much: searches for n items."""
+    if n > _MOST_KEPT:
+        return known
+    if len(known) > _MOST_SEARCHES:
+        known = {}
+    known.update(found)
+    return known
 
 
 def _exact(segment: _Segment) -> frozenset[str]:

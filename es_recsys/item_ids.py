@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 __all__ = ["ItemIds"]
 
 _FEW = 5_000
-_RECENT = 50_000
+# Some 150 bytes each.
+_RECENT = 200_000
 
 
 class ItemIds(Sequence[str]):

@@ -82,7 +82,8 @@ class FusionWeights(BaseModel):
 class SearchSettings(BaseModel):
     """Settings of searches and recommendations.
 
-    depth: candidates that each retriever brings (fixed, so that pages are stable). rank_constant: k of reciprocal rank fusion.
+    depth: candidates that each retriever brings (fixed, so that pages are stable); text_depth: the same in a search for words,
+    if that is less. rank_constant: k of reciprocal rank fusion.
 
     min_cosines: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone;
     in place of those that are known of the model (`MIN_COSINES`, vector_fields.py).
@@ -99,6 +100,7 @@ class SearchSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     depth: int = Field(default=200, ge=10, le=2_000)
+    text_depth: int = Field(default=100, ge=10, le=2_000)
     num_candidates: int = Field(default=200, ge=10, le=10_000)
     fusion: str = Field(default="weighted", pattern="^(weighted|rrf)$")
     rank_constant: int = Field(default=60, ge=1)

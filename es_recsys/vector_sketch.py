@@ -7,7 +7,6 @@ sketches rank nearly as those of the vectors do; whether they do is measured whe
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,10 @@ from numpy.typing import NDArray
 
 from es_recsys.top_k import highest
 
-__all__ = ["VectorSketch", "multiply", "nearest_rows"]
+__all__ = ["OVERSAMPLING", "VectorSketch", "best_of", "multiply"]
+
+OVERSAMPLING = 4
+"""How many times as many items sketches find as are wanted."""
 
 _AXES = 128
 _LEAST_RECALL = 0.95
@@ -24,7 +26,6 @@ _QUERIES, _NEAREST = 32, 100
 _MOST_VECTORS = 200_000
 _SAMPLE = 20_000
 _BLOCK = 10_000
-_OVERSAMPLING = 4
 # BLAS multiplies a matrix by fewer vectors faster one at a time.
 _FEW = 2
 
@@ -62,6 +63,10 @@ class VectorSketch:
         blocks = [vectors[start : start + _BLOCK].astype(np.float32) @ self.axes for start in range(0, len(vectors), _BLOCK)]
         return VectorSketch(self.axes, np.concatenate([np.zeros((0, self.axes.shape[1]), np.float32), *blocks]))
 
+    def take(self, rows: NDArray[np.int64]) -> VectorSketch:
+        """Return the sketches of these vectors."""
+        return VectorSketch(self.axes, self.coordinates[rows])
+
     def products(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return about the inner products (k, n) of queries (k, d) with the vectors."""
         return multiply(self.coordinates, queries @ self.axes)
@@ -76,18 +81,10 @@ def multiply(rows: NDArray[np.floating[Any]], queries: NDArray[np.float32]) -> N
     return found
 
 
-def nearest_rows(
-    scores: NDArray[np.float32], n: int, exact: Callable[[NDArray[np.int64]], NDArray[np.float32]] | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return the positions of the n highest scores, and these, highest first; none of -inf.
-
-    exact: scores of positions, where `scores` are of sketches: it decides among four times as many.
-    """
-    rows = highest(scores, n if exact is None else n * _OVERSAMPLING)
-    rows = rows[np.isfinite(scores[rows])]
-    found = scores[rows] if exact is None else exact(rows)
-    order = np.argsort(-found, kind="stable")[:n]
-    return rows[order], found[order]
+def best_of(rows: NDArray[np.int64], scores: NDArray[np.float32], n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the n rows with the highest scores, and these, highest first."""
+    order = np.argsort(-scores, kind="stable")[:n]
+    return rows[order], scores[order]
 
 
 def _recall(sketch: VectorSketch, vectors: NDArray[np.float32]) -> float:
@@ -96,6 +93,7 @@ def _recall(sketch: VectorSketch, vectors: NDArray[np.float32]) -> float:
     near = 0
     for query, scores in zip(queries, sketch.products(queries), strict=True):
         exact = vectors @ query
-        _, found = nearest_rows(scores, _NEAREST, exact.__getitem__)
-        near += int((found >= nearest_rows(exact, _NEAREST)[1][-1] - 1e-6).sum())
+        rows = highest(scores, _NEAREST * OVERSAMPLING)
+        _, found = best_of(rows, exact[rows], _NEAREST)
+        near += int((found >= np.sort(exact)[-_NEAREST:][0] - 1e-6).sum())
     return near / (len(queries) * min(_NEAREST, len(vectors)))

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors
 from es_recsys.index_metadata import IndexState
-from es_recsys.vector_sketch import VectorSketch, multiply, nearest_rows
+from es_recsys.top_k import highest
+from es_recsys.vector_sketch import OVERSAMPLING, VectorSketch, best_of, multiply
 
 N, D = 3_000, 256
 STATE = IndexState("shop-items-000001", "u1", {0: 7})
@@ -41,7 +42,8 @@ def test_nearly_all_are_found(at_once: int) -> None:
     scores = np.concatenate([sketch.products(QUERIES[k : k + at_once]) for k in range(0, 20, at_once)])
     for own, query in zip(scores, QUERIES, strict=True):
         exact = VECTORS @ query
-        rows, products = nearest_rows(own, 50, exact.__getitem__)
+        some = highest(own, 50 * OVERSAMPLING)
+        rows, products = best_of(some, exact[some], 50)
         assert len(rows) == 50 and len(set(rows.tolist()) & best(VECTORS, query, 50)) >= 49
         assert products.tolist() == exact[rows].tolist() == sorted(products.tolist(), reverse=True)
 
@@ -49,12 +51,6 @@ def test_nearly_all_are_found(at_once: int) -> None:
 @pytest.mark.parametrize("queries", [QUERIES[:1], QUERIES])
 def test_products_are_those_of_a_matrix(queries: NDArray[np.float32]) -> None:
     assert multiply(VECTORS, queries) == pytest.approx(queries @ VECTORS.T, abs=1e-5)
-
-
-def test_what_scores_nothing_is_not_among_the_highest() -> None:
-    scores = np.array([0.5, -np.inf, 0.7, 0.1, -np.inf], np.float32)
-    for n, expected in ((2, [2, 0]), (4, [2, 0, 3]), (9, [2, 0, 3])):
-        assert nearest_rows(scores, n)[0].tolist() == expected
 
 
 def test_where_it_would_not_pay_there_is_none() -> None:

@@ -8,28 +8,25 @@ __all__ = ["BroadSearches"]
 
 _MOST = 10_000
 
-Key = tuple[str, str, bool, bool]
+Key = tuple[str, str, bool]
 
 
 class BroadSearches:
-    """The last 10,000 such searches of a process. It spares a request and changes no answer. Thread-safe.
-
-    has_head: whether the body looked for the items that score most without the words, too (see `prior`).
-    """
+    """The last 10,000 such searches of a process. It spares a request and changes no answer. Thread-safe."""
 
     def __init__(self) -> None:
         self._keys: dict[Key, None] = {}
 
-    def has(self, request: Request, user: UserState, *, has_head: bool = False) -> bool:
+    def has(self, request: Request, user: UserState) -> bool:
         """Return whether a search with the same text and filters was one."""
-        return _key(request, user, has_head) in self._keys
+        return _key(request, user) in self._keys
 
-    def add(self, request: Request, user: UserState, *, has_head: bool = False) -> None:
+    def add(self, request: Request, user: UserState) -> None:
         """Remember one."""
         if len(self._keys) >= _MOST:
             self._keys = {}
-        self._keys[_key(request, user, has_head)] = None
+        self._keys[_key(request, user)] = None
 
 
-def _key(request: Request, user: UserState, has_head: bool) -> Key:
-    return request.text.lower(), repr(request.filters), user.is_known, has_head
+def _key(request: Request, user: UserState) -> Key:
+    return request.text.lower(), repr(request.filters), user.is_known

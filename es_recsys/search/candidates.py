@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,8 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
         columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
     else:
         local = local_scores(request, policy, {each.retriever.name: each.query for each in retrievers}, ids)
-        retrievers = tuple(_with_best(each, local.get(each.retriever.name), ids, results) for each in retrievers)
+        first = _first_found(request, policy, results)
+        retrievers = tuple(_with_best(each, local.get(each.retriever.name), ids, first) for each in retrievers)
         columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name), results) for each in retrievers]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
     is_deep, is_cold_start = (_are_in(ids, some) for some in (deep, results.cold_start))
@@ -218,9 +220,12 @@ def _union(
             near.update(_near_ids(request, policy, each, results.text_finds_nothing))
         elif each.contributes_candidates:
             found = list(each.scores)
-            # A search for words and vectors may find all matches, however many.
-            cut = len(found) if each.retriever.scale == "list" or each.exhausted else depth
-            near.update(found[:cut])
+            if each.retriever.name == LEXICAL and results.joined is not None:
+                near.update(results.joined.ordinary)
+                cut = 0
+            else:
+                cut = len(found) if each.retriever.scale == "list" else depth
+                near.update(found[:cut])
             if searches_deeper:
                 deep.update(found[cut:])
     if len(near) < depth:
@@ -258,17 +263,27 @@ def _are_in(ids: Sequence[str], some: Collection[str]) -> NDArray[np.bool_]:
     return np.array([item_id in some for item_id in ids], bool) if some else np.zeros(len(ids), bool)
 
 
+def _first_found(request: Request, policy: RankingPolicy, results: RetrievalResults) -> Collection[str]:
+    """Return the ids that a joined search finds within the ordinary depth: the same for every page."""
+    joined = results.joined
+    if joined is None:
+        return ()
+    if retrieval_depth(request, policy) <= policy.settings.depth:
+        return joined.seq_no
+    return {*joined.ordinary, *chain.from_iterable(joined.nearest)}
+
+
 def _with_best(
-    result: RetrieverResult, local: NDArray[np.float64] | None, ids: Sequence[str], results: RetrievalResults
+    result: RetrieverResult, local: NDArray[np.float64] | None, ids: Sequence[str], first: Collection[str]
 ) -> RetrieverResult:
     """Return a result with the best raw score of what the retriever found or, where it wasn't asked, the first search.
 
-    Elasticsearch's own are of rounded vectors.
+    first: what that found. Elasticsearch's own scores are of rounded vectors.
     """
     if result.retriever.scale != "inner" or local is None:
         return result
-    first = result.scores or (results.joined.seq_no if results.joined is not None else {})
-    own = local[[item_id in first for item_id in ids]]
+    found = result.scores or first
+    own = local[[item_id in found for item_id in ids]]
     best = max(float(np.nanmax(own, initial=0.0)), result.best)
     return replace(result, best=best if best > 0.0 else 1.0)
 

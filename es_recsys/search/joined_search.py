@@ -32,6 +32,7 @@ _NEAREST_OF_ALL = 500
 # BM25 of one word is at most boost * idf * 2.2, with an idf of 17 in a hundred million items.
 _LARGEST_SCORE_OF_WORD = 64.0
 _MANTISSA_BITS = 24
+_USUAL_MARKS = 2
 _MAX_HITS = MAX_KNN_CANDIDATES
 
 
@@ -40,8 +41,8 @@ class JoinedHits:
     """What the body found.
 
     words: item id -> BM25 > 0, best first. unmatched: ids that only vectors found. nearest: for each vector the ids that it
-    found. seq_no: item id -> number of the write that was found. matches: items in the index that the words find. unseen: BM25 of
-    any other match at most, infinite where that isn't known.
+    found. seq_no: item id -> number of the write that was found. matches: items in the index that the words find. ordinary:
+    those of `words` that the ordinary depth finds. unseen: BM25 of any other match at most, infinite where that isn't known.
     """
 
     words: Mapping[str, float]
@@ -49,6 +50,7 @@ class JoinedHits:
     nearest: Sequence[Sequence[str]]
     seq_no: Mapping[str, int]
     matches: int
+    ordinary: Sequence[str]
     unseen: float
 
 
@@ -71,36 +73,47 @@ def joined_body(
         nearest = _nearest(clause, nearest_depth(policy), filters, request, policy)
         should.append({"constant_score": {"filter": nearest, "boost": mark}})
         mark *= 2.0
-    size = retrieval_depth(request, policy) + nearest_depth(policy) * _shards(policy) * len(vectors)
     if listed is not None:
         matching: Clause = {"bool": {"filter": [{"ids": {"values": list(listed)}}, match_query(request.text)]}}
         should.append({"constant_score": {"filter": matching, "boost": mark}})
-        size += len(listed) // 2  # words and vectors find many of them anyway
     return {
-        "size": min(size, _MAX_HITS),
+        "size": _size(retrieval_depth(request, policy), len(vectors), listed, policy),
         **hit_fields(policy),
         "track_total_hits": True,
         "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if len(should) > 1 or filters else words,
     }
 
 
-def parse_joined(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> JoinedHits:
-    """Read the response to `joined_body` with so many vectors."""
+def _size(depth: int, vectors: int, listed: Sequence[str] | None, policy: RankingPolicy) -> int:
+    # Words and vectors find many of what is listed anyway.
+    size = depth + nearest_depth(policy) * _shards(policy) * vectors + len(listed or ()) // 2
+    return min(size, _MAX_HITS)
+
+
+def parse_joined(
+    response: Response, vectors: int, request: Request, policy: RankingPolicy, listed: Sequence[str] | None = None
+) -> JoinedHits:
+    """Read the response to `joined_body` with so many vectors and this list."""
+    marked = vectors + (listed is not None)
     hits = hits_of(response)
     ids = [item_id_of(hit) for hit in hits]
     mark = _mark(request, policy)
     scores = np.array([hit["_score"] for hit in hits], np.float64)
     marks = (scores // mark).astype(np.int64)
-    words = _on_grid(scores - marks * mark, mark, vectors)
+    words = _on_grid(scores - marks * mark, mark, marked)
     order = np.argsort(-words, kind="stable")
     found = words[order].tolist()
     matching = int(np.count_nonzero(words > 0.0))
+    unmatched = frozenset(ids[row] for row in order[matching:].tolist())
+    # The first hits of a deeper search are all that the ordinary one finds.
+    ordinary = _size(policy.settings.depth, vectors, listed, policy)
     return JoinedHits(
         {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
-        frozenset(ids[row] for row in order[matching:].tolist()),
-        [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(vectors)],
+        unmatched,
+        [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(marked)],
         seq_no_of(response),
-        int(response["hits"]["total"]["value"]) - (len(ids) - matching),
+        int(response["hits"]["total"]["value"]) - len(unmatched),
+        [item_id for item_id, score in zip(ids[:ordinary], words.tolist(), strict=False) if score > 0.0],
         # What has no mark comes last, by words alone.
         math.inf if not len(ids) or marks[-1] else float(words[-1]),
     )
@@ -144,9 +157,9 @@ def seq_no_of(response: Response) -> dict[str, int]:
     return {item_id_of(hit): hit["_seq_no"] for hit in hits_of(response)}
 
 
-def _on_grid(scores: NDArray[np.float64], mark: float, vectors: int) -> NDArray[np.float64]:
-    # `_score` has the precision of 32 bits, of which the marks take some.
-    step = mark * 2.0 ** (vectors - _MANTISSA_BITS)
+def _on_grid(scores: NDArray[np.float64], mark: float, marks: int) -> NDArray[np.float64]:
+    # `_score` has the precision of 32 bits, of which the marks take some: as many for all pages of an answer.
+    step = mark * 2.0 ** (max(marks, _USUAL_MARKS) - _MANTISSA_BITS)
     rounded: NDArray[np.float64] = np.rint(scores / step) * step
     return rounded
 

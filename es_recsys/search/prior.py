@@ -7,6 +7,7 @@ need not be asked which of them match (see `candidates.needs_rest`). Sketches of
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -23,7 +24,7 @@ from es_recsys.top_k import top_k
 __all__ = ["find_head"]
 
 _LISTED = 200
-_KEPT = 2_000
+_KEPT = 1_500
 _MOST_PRIORS = 8
 _HOUR_S = 3_600.0
 
@@ -46,18 +47,40 @@ def find_head(
     weights = damped_weights(request, user, policy, weights, [retriever for retriever, _ in queries], even)
     others = [each for each in others if each[0].name in weights]
     prior = _prior(request, user, policy, forward, [each for each in others if not each[0].matches_query], weights)
-    totals = np.full(forward.end, prior.bound, np.float32)
-    totals[prior.rows] = prior.scores
-    for retriever, query in others:
-        if retriever.matches_query:
-            totals += weights[retriever.name] * np.clip(_rough(forward, query), 0.0, 1.0)
-    hidden = forward.rows(list(request.exclude))
-    for rows in (forward.gone_rows(), hidden[hidden >= 0]):
-        totals[rows] = 0.0
+    vectors = [(weights[retriever.name], query["knn"]) for retriever, query in others if retriever.matches_query]
+    hidden = np.concatenate([forward.gone_rows(), forward.rows(list(request.exclude))])
+    rows, totals, bound = _best_sums(forward, prior, vectors, hidden)
     best = top_k(totals, _LISTED + 1)
-    bound = float(totals[best[_LISTED]]) if len(best) > _LISTED else 0.0
+    if len(best) > _LISTED:
+        bound = max(bound, float(totals[best[_LISTED]]))
     head = best[:_LISTED]
-    return Head(tuple(forward.item_ids(head[totals[head] > 0.0])), bound, prior.best)
+    return Head(tuple(forward.item_ids(rows[head[totals[head] > 0.0]])), bound, prior.best)
+
+
+def _best_sums(
+    forward: ForwardIndex, prior: Prior, vectors: Sequence[tuple[float, Clause]], hidden: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], float]:
+    """Return rows (m,) with the highest sums of prior and query vectors, their sums (m,), and a bound on all other sums.
+
+    vectors: weight and body of `knn`. hidden: rows that are none of them.
+
+    What neither the prior nor a vector has among its highest scores at most the sum of their last, the threshold of Fagin, Lotem
+    and Naor ("Optimal aggregation algorithms for middleware", 2003).
+    """
+    near = [forward.highest(knn["field"], knn["query_vector"][None])[0] for _, knn in vectors]
+    weights = [weight for weight, _ in vectors]
+    last = math.fsum(weight * max(float(scores.min(initial=1.0)), 0.0) for weight, (_, scores) in zip(weights, near, strict=True))
+    found = np.unique(np.concatenate([rows for rows, _ in near])) if len(near) > 1 else near[0][0] if near else prior.rows[:0]
+    if len(prior.rows):
+        places = np.minimum(np.searchsorted(prior.rows, found), len(prior.rows) - 1)
+        found = found[prior.rows[places] != found]
+    rows = np.concatenate([prior.rows, found])
+    totals = np.concatenate([prior.scores, np.full(len(found), prior.bound, np.float32)])
+    shown = ~np.isin(rows, hidden)
+    rows, totals = rows[shown], totals[shown]
+    for weight, knn in vectors:
+        totals += weight * np.clip(forward.rough_scores_of(knn["field"], rows, knn["query_vector"]), 0.0, 1.0)
+    return rows, totals, prior.bound + last
 
 
 def _is_known(forward: ForwardIndex, retriever: Retriever, query: Clause) -> bool:
@@ -115,7 +138,8 @@ def _find_prior(
         totals += weight * np.clip(scores, 0.0, 1.0)
     rows = top_k(totals, _KEPT + 1)
     bound = float(totals[rows[_KEPT]]) if len(rows) > _KEPT else 0.0
-    return Prior(rows[:_KEPT], totals[rows[:_KEPT]], bound, best)
+    kept = np.sort(rows[:_KEPT])
+    return Prior(kept, totals[kept], bound, best)
 
 
 def _rough(forward: ForwardIndex, query: Clause) -> NDArray[np.float32]:

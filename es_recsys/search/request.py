@@ -87,8 +87,8 @@ class Request:
 class Prior:
     """What the retrievers that know no query score the items (see `prior`).
 
-    rows, scores (m,): of the forward index, the items with the highest sums. bound: the highest sum of any other item. best:
-    retriever of scale "inner" -> its highest raw score.
+    rows, scores (m,): of the forward index, ascending, the items with the highest sums. bound: the highest sum of any other
+    item. best: retriever of scale "inner" -> its highest raw score.
     """
 
     rows: NDArray[np.int64]

@@ -155,11 +155,8 @@ class RetrievalResults:
         return any(each.retriever.name == LEXICAL and each.exhausted and not each.scores for each in self.retrievers)
 
 
-def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, *, is_broad: bool = False) -> RetrievalPlan:
-    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else.
-
-    is_broad: whether more of what matches may reach the page than words and vectors find (see `broad_searches`).
-    """
+def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> RetrievalPlan:
+    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else."""
     queries = [
         (retriever, query)
         for retriever in active_retrievers(request, user, policy)
@@ -168,7 +165,7 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, *, 
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
     queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
     if _can_join(request, policy, queries):
-        return _joined_plan(request, user, policy, queries, weights, is_broad=is_broad)
+        return _joined_plan(request, user, policy, queries, weights)
     planned = tuple(
         PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
@@ -199,7 +196,8 @@ def parse_responses(
         results = tuple(_parse_response(request, user, policy, each, found.get(each.source), nearest) for each in answered)
         lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
     else:
-        joined = parse_joined(found[LEXICAL], plan.marks, request, policy)
+        listed = None if plan.head is None else plan.head.item_ids
+        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy, listed)
         results = tuple(_joined_result(request, user, policy, plan, each, joined, found) for each in answered)
         lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
@@ -320,11 +318,9 @@ def _joined_plan(
     policy: RankingPolicy,
     queries: Sequence[tuple[Retriever, Clause]],
     weights: Mapping[str, float],
-    *,
-    is_broad: bool,
 ) -> RetrievalPlan:
     personal = any(retriever.personalized and retriever.name in weights for retriever, _ in queries)
-    head = find_head(request, user, policy, queries, weights) if personal or is_broad else None
+    head = find_head(request, user, policy, queries, weights) if personal else None
     words = next(query for retriever, query in queries if retriever.name == LEXICAL)
     vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
     planned = []

@@ -24,7 +24,7 @@ from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
-from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
+from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.reading_beside import run_beside
 from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
@@ -80,7 +80,7 @@ def compute_answer(
     filters: clauses of `query.filter`. keys: profile keys of the user. stored: the profile, as `fetch_profile` found it. started:
     `time.perf_counter()`. Raises InputError for a query that can't be answered; StoreNotFound where the index is gone.
     """
-    policy = for_products(policy or ranking_policy(snapshot), query)
+    policy = for_query(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, stored, now)
     failed = snapshot.removed_models
     if query.like is not None:

@@ -12,7 +12,7 @@ from es_recsys.search.request import RankingPolicy
 from es_recsys.serving.requests import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
 
-__all__ = ["for_products", "for_similar_items", "ranking_policy", "with_exploration"]
+__all__ = ["for_query", "for_similar_items", "ranking_policy", "with_exploration"]
 
 _DRAW_SECONDS = 3_600.0
 _SIMILAR_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popularity": 1e-3, "recency": 1e-3}
@@ -33,17 +33,19 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
     )
 
 
-def for_products(policy: RankingPolicy, query: Query) -> RankingPolicy:
-    """Return the policy with the variants of a product collapsed into one hit.
+def for_query(policy: RankingPolicy, query: Query) -> RankingPolicy:
+    """Return the policy with the depth of a search, where words are asked for, and with variants collapsed into one hit.
 
-    It is the same where there are no variants, or ids are given. The candidates per retriever are then those of about `depth`
-    products.
+    Variants don't collapse where ids are given. The candidates per retriever are then those of about `depth` products.
     """
-    if policy.metadata.variants is None or query.ids is not None:
+    settings = policy.settings
+    depth = min(settings.depth, settings.text_depth) if query.text else settings.depth
+    collapse = policy.metadata.variants is not None and query.ids is None
+    if collapse:
+        depth = max(depth, min(math.ceil(depth * (policy.metadata.variants or 1.0)), MAX_RESULTS))
+    if depth == settings.depth and not collapse:
         return policy
-    depth = policy.settings.depth
-    deeper = max(depth, min(math.ceil(depth * (policy.metadata.variants or 1.0)), MAX_RESULTS))
-    return replace(policy, settings=policy.settings.model_copy(update={"depth": deeper}), collapse=True)
+    return replace(policy, settings=settings.model_copy(update={"depth": depth}), collapse=collapse)
 
 
 def for_similar_items(policy: RankingPolicy) -> RankingPolicy:

@@ -10,7 +10,7 @@ from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.candidates import CandidateTable, build_candidates, needs_rest
 from es_recsys.search.hit_names import ids_body, item_of_write, name_hits, unknown_writes
 from es_recsys.search.query_dsl import Response
-from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
 from es_recsys.search.retrieve import RetrievalResults, parse_responses, plan_retrieval, rest_of_plan
 from es_recsys.serving.operations import Flow, MultiSearch
 
@@ -40,9 +40,9 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
     index = policy.metadata.index
-    plan = plan_retrieval(request, user, policy, is_broad=broad.has(request, user))
-    has_head = plan.head is not None
-    rest = rest_of_plan(request, policy, plan) if broad.has(request, user, has_head=has_head) else None
+    plan = plan_retrieval(request, user, policy)
+    at_once = retrieval_depth(request, policy) > policy.settings.depth or broad.has(request, user)
+    rest = rest_of_plan(request, policy, plan) if at_once else None
     bodies = plan.bodies if rest is None else (*plan.bodies, rest)
     responses = (yield MultiSearch(index, bodies)) if bodies else []
     is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
@@ -52,8 +52,8 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     raise_if_all_failed(responses[: len(plan.searched)])
     results = parse_responses(request, user, policy, plan, responses)
     table = build_candidates(request, user, policy, results)
-    if needs_rest(request, user, policy, results, table, window):
-        broad.add(request, user, has_head=has_head)
+    if not at_once and needs_rest(request, user, policy, results, table, window):
+        broad.add(request, user)
         rest = rest_of_plan(request, policy, plan)
         if rest is not None:
             found = yield MultiSearch(index, (rest,))

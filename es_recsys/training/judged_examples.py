@@ -15,7 +15,7 @@ from es_recsys.search.request import UserState
 from es_recsys.search.score import build_scoring_request, resolve_scores
 from es_recsys.serving.operations import Flow, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
-from es_recsys.serving.ranking_policy import for_products, ranking_policy
+from es_recsys.serving.ranking_policy import for_query, ranking_policy
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.retrieval import retrieve
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -60,7 +60,7 @@ def _flows(
 
 def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], window: int, now: float) -> Flow[RankingExample]:
     query, user = Query(text=text), UserState()
-    policy = for_products(ranking_policy(snapshot), query)
+    policy = for_query(ranking_policy(snapshot), query)
     vectors, unencoded = yield from query_vectors(snapshot, query)
     request = build_request(query, policy, None, vectors, (), now)
     try:

@@ -244,6 +244,23 @@ def test_pages_partition_the_answer(client: Client, user: str, ask: str) -> None
     assert len(set(pages)) == len(pages)
 
 
+@pytest.mark.parametrize("ask", ["personal", "neutral"])
+@pytest.mark.parametrize("text", ["black", "shoes", "leather bag for work"])
+def test_a_deep_page_goes_on_where_the_others_end(client: Client, user: str, ask: str, text: str) -> None:
+    """Pages up to the ordinary depth come from one body, those beyond it from a deeper one."""
+    depth = client.settings.search.text_depth
+
+    def page(offset: int, n: int) -> dict[str, float]:
+        answer = client.search(text, user_id=user if ask == "personal" else None, offset=offset, n=n)
+        return {hit.item_id: hit.score for hit in answer.hits}
+
+    whole = page(0, depth)
+    across = page(depth - 20, 60)
+    assert len(whole) == depth and list(whole.items())[-20:] == list(across.items())[:20]
+    assert not whole.keys() & (page(depth, 50).keys() | page(depth + 50, 50).keys())
+    assert page(0, depth) == whole
+
+
 def test_the_total_and_facets_count_what_matches(client: Client, sample: SampleStore) -> None:
     shoes = [item for item in sample.items if "Shoes" in item.categories]
     found = client.execute(Query(filter=["categories:Shoes"], facets=True, n=5))

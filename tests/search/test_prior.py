@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from es_recsys import forward_index
 from es_recsys.dataset import Taste
 from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors
 from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
+from es_recsys.search import prior
 from es_recsys.search.prior import find_head
 from es_recsys.search.request import Head
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
@@ -117,12 +119,26 @@ def test_they_are_the_best_without_the_words(forward: ForwardIndex, changes: dic
     assert not {"i007", "i110"} & set(head.item_ids)
 
 
+@pytest.mark.parametrize("changes", [{}, {"vectors": {}}])
+def test_what_neither_prior_nor_vectors_hold_is_bounded(
+    forward: ForwardIndex, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior, "_KEPT", 230)
+    monkeypatch.setattr(forward_index, "_LEAST_HIGHEST", 230)
+    case = case_of(forward.with_changes(ItemBlock.empty(METADATA.dims, METADATA.dims), ["i007"]), **changes)
+    head = head_of(case)
+    assert head is not None and len(head.item_ids) == 200
+    expected = totals(case)
+    others = ~np.isin(IDS, [*head.item_ids, "i007", "i110"])
+    assert expected[others].max() - 1e-5 <= head.bound <= expected[others].max() + 0.05
+
+
 def test_what_is_known_of_the_user_is_computed_once(forward: ForwardIndex) -> None:
     case = case_of(forward)
     first = head_of(case)
-    (prior,) = case.user.priors.values()
-    assert first is not None and set(first.best) == set(prior.best) == {"als"}
-    assert head_of(changed(case, vectors={})) is not None and list(case.user.priors.values()) == [prior]
+    (found,) = case.user.priors.values()
+    assert first is not None and set(first.best) == set(found.best) == {"als"}
+    assert head_of(changed(case, vectors={})) is not None and list(case.user.priors.values()) == [found]
     assert not changed(case, tastes={}).user.priors  # another state finds its own
     other = forward.with_changes(ItemBlock.empty(METADATA.dims, METADATA.dims), [first.item_ids[0]])
     again = find_other(case, other)

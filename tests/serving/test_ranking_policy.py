@@ -12,7 +12,7 @@ from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.query import Query
 from es_recsys.search.exploration import explore
-from es_recsys.serving.ranking_policy import for_products, for_similar_items, ranking_policy, with_exploration
+from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import profile_keys
 from es_recsys.settings import SearchSettings, Settings
@@ -80,14 +80,13 @@ def test_a_store_ranks_by_its_metadata_and_settings(tmp_path: Path) -> None:
 
 def test_variants_collapse_where_there_are_any_and_ids_are_not_given(snapshot: ServingSnapshot) -> None:
     plain = ranking_policy(snapshot)
-    assert for_products(plain, Query()) is plain
+    assert for_query(plain, Query()) is plain
     variants = replace(plain, metadata=replace(plain.metadata, notes={"variants": 2.5}))
-    assert not for_products(variants, Query(ids=("a",))).collapse
-    collapsed = for_products(variants, Query())
+    assert not for_query(variants, Query(ids=("a",))).collapse
+    collapsed = for_query(variants, Query())
     assert collapsed.collapse and collapsed.settings.depth == 500
     assert (
-        for_products(replace(variants, metadata=replace(plain.metadata, notes={"variants": 99.0})), Query()).settings.depth
-        == 1_000
+        for_query(replace(variants, metadata=replace(plain.metadata, notes={"variants": 99.0})), Query()).settings.depth == 1_000
     )
 
 
