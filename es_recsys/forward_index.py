@@ -35,7 +35,7 @@ _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
-_LEAST_HIGHEST = 500
+_LEAST_HIGHEST = 400
 # Of an item that was found 8 or 12 bytes are kept.
 _MOST_SEARCHES, _MOST_KEPT = 4_000, 1_000
 
@@ -528,7 +528,7 @@ class ForwardIndex:
     def highest(
         self, field: str, vectors: NDArray[np.float32], n: int = 0
     ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Return, for each vector, the rows of at least n and 500 items with the highest rough scores, and these, highest first.
+        """Return, for each vector, the rows of at least n and 400 items with the highest rough scores, and these, highest first.
 
         Fewer where there are no more. Of a field and vectors that it `can_search`. Raises KeyError.
         """

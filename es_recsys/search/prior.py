@@ -24,7 +24,7 @@ from es_recsys.top_k import top_k
 __all__ = ["find_head"]
 
 _LISTED = 200
-_KEPT = 1_500
+_KEPT = 800
 _MOST_PRIORS = 8
 _HOUR_S = 3_600.0
 
