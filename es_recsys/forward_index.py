@@ -322,6 +322,7 @@ class ForwardIndex:
         # gone: (rows of the base,), of items that were deleted or are in the overlay.
         self._base, self._overlay, self._gone = base, overlay, gone
         self._altered = bool(gone.any()) or len(overlay) > 0
+        self._items = len(base) - int(np.count_nonzero(gone)) + len(overlay)
         self.numbering = object()
         # Users come back with the same tastes, and words with the same vectors.
         self._found: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
@@ -397,7 +398,7 @@ class ForwardIndex:
 
     def __len__(self) -> int:
         """Return the number of items."""
-        return len(self._base) - int(np.count_nonzero(self._gone)) + len(self._overlay)
+        return self._items
 
     @property
     def end(self) -> int:

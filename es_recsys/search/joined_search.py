@@ -12,7 +12,7 @@ second body, `rest_body`, and only where such items can still reach the page (se
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 
-__all__ = ["JoinedHits", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores", "seq_no_of"]
+__all__ = ["JoinedHits", "find_nearest", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores", "seq_no_of"]
 
 _NEAREST = 100
 _NEAREST_OF_ALL = 500
@@ -60,18 +60,23 @@ def nearest_depth(policy: RankingPolicy) -> int:
 
 
 def joined_body(
-    words: Clause, vectors: Sequence[Clause], request: Request, policy: RankingPolicy, listed: Sequence[str] | None = None
+    words: Clause,
+    vectors: Mapping[str, Clause],
+    nearest: Mapping[str, Mapping[str, float]],
+    request: Request,
+    policy: RankingPolicy,
+    listed: Sequence[str] | None = None,
 ) -> Body:
-    """Return the body. words: the lexical query. vectors: `knn` clauses. listed: ids, of which those that match are found, too.
+    """Return the body. words: the lexical query. vectors: by retriever, `knn` clauses. nearest: what `find_nearest` found.
 
-    The list counts as one more vector in what reads the response.
+    listed: ids, of which those that match are found, too. The list counts as one more vector in what reads the response.
     """
     filters = filter_clauses(request, policy, matching=False)
     mark = _mark(request, policy)
     should = [words]
-    for clause in vectors:
-        nearest = _nearest(clause, nearest_depth(policy), filters, request, policy)
-        should.append({"constant_score": {"filter": nearest, "boost": mark}})
+    for name, clause in vectors.items():
+        near = _ids(nearest[name]) if name in nearest else _knn(clause, filters, policy)
+        should.append({"constant_score": {"filter": near, "boost": mark}})
         mark *= 2.0
     if listed is not None:
         matching: Clause = {"bool": {"filter": [{"ids": {"values": list(listed)}}, match_query(request.text)]}}
@@ -125,10 +130,9 @@ def rest_body(
     """Return the body that finds which items that match the words are near to vectors or listed, scored by words.
 
     vectors: `knn` clauses. listed: ids of items, or products where items are variants. None where there is nothing to ask for.
-    Of a field that is scanned, the nearest of all items are looked for among the matches.
     """
     filters = filter_clauses(request, policy, matching=True)
-    found = [_nearest(clause, _NEAREST_OF_ALL, filters, request, policy) for clause in vectors]
+    found = [_nearest(clause, filters, request, policy) for clause in vectors]
     size = sum(_NEAREST_OF_ALL if "ids" in clause else nearest_depth(policy) * _shards(policy) for clause in found)
     if listed:
         found.append(id_filter(listed, has_variants=policy.has_variants))
@@ -165,6 +169,7 @@ def _on_grid(scores: NDArray[np.float64], mark: float, marks: int) -> NDArray[np
 
 
 def _mark(request: Request, policy: RankingPolicy) -> float:
+    """Return the least power of two above any score of the words."""
     boosts = {**(policy.metadata.text_boosts or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
     words = len(request.text.split()) + sum(not letter.isascii() for letter in request.text) + 1
     return 2.0 ** math.ceil(math.log2(max(_largest_score_of_word(policy) * words * math.fsum(boosts.values()), 1.0)))
@@ -178,22 +183,36 @@ def _largest_score_of_word(policy: RankingPolicy) -> float:
     return min(1.1 * 2.2 * math.log(2.0 * documents + 1.0), _LARGEST_SCORE_OF_WORD)
 
 
-def _nearest(
-    clause: Clause, scanned: int, filters: Mapping[str, list[Clause]], request: Request, policy: RankingPolicy
-) -> Clause:
-    """Return the clause that finds the items nearest to a vector.
+def find_nearest(clause: Clause, request: Request, policy: RankingPolicy, scanned: int = 0) -> dict[str, float] | None:
+    """Return the items nearest to the vector of a `knn` clause and their inner products; None where Elasticsearch has to.
 
-    scanned: how many, where Elasticsearch would scan the field: the forward index does it, and where there are no filters that
-    of another field that it can search.
+    The forward index finds them where Elasticsearch would scan the field, and `scanned` of them if that is more; and in another
+    field that it can search, where nothing is filtered.
     """
     forward, knn = policy.forward, clause["knn"]
     field, vector = knn["field"], knn["query_vector"]
-    if forward is not None and forward.can_search(field, vector) and (field in forward.scanned or "filter" not in filters):
-        n = scanned if field in forward.scanned else nearest_depth(policy)
-        return {"ids": {"values": list(forward.nearest(field, vector[None], n, request.exclude)[0])}}
+    if forward is None or not forward.can_search(field, vector) or (request.filters and field not in forward.scanned):
+        return None
+    n = max(scanned, nearest_depth(policy)) if field in forward.scanned else nearest_depth(policy)
+    return forward.nearest(field, vector[None], n, request.exclude)[0]
+
+
+def _nearest(clause: Clause, filters: Mapping[str, list[Clause]], request: Request, policy: RankingPolicy) -> Clause:
+    """Return the clause that finds the matches nearest to a vector, or the nearest of all in a field that is scanned."""
+    is_scanned = policy.forward is not None and clause["knn"]["field"] in policy.forward.scanned
+    found = find_nearest(clause, request, policy, _NEAREST_OF_ALL) if is_scanned else None
+    return _knn(clause, filters, policy) if found is None else _ids(found)
+
+
+def _ids(item_ids: Iterable[str]) -> Clause:
+    return {"ids": {"values": list(item_ids)}}
+
+
+def _knn(clause: Clause, filters: Mapping[str, list[Clause]], policy: RankingPolicy) -> Clause:
+    """Return the `knn` clause, which finds the nearest of those that pass the filters."""
     k = nearest_depth(policy)
     among = {"filter": {"bool": dict(filters)}} if filters else {}
-    return {"knn": {**knn, "k": k, "num_candidates": max(policy.settings.num_candidates // 2, k), **among}}
+    return {"knn": {**clause["knn"], "k": k, "num_candidates": max(policy.settings.num_candidates // 2, k), **among}}
 
 
 def _shards(policy: RankingPolicy) -> int:

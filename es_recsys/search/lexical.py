@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -33,6 +34,7 @@ __all__ = [
     "matching_clauses",
 ]
 
+_TEXTS = 2_000
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
 _MAX_WORDS = 16
 _MAX_TITLE_WORDS = 8
@@ -155,15 +157,20 @@ _IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "bran
 
 
 def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Clause:
-    """Return the weighted sum of the clauses that have a boost; BOOSTS where none are given.
+    """Return the weighted sum of the clauses that have a boost; BOOSTS where none are given. Not to be altered.
 
     boosts: clause name -> boost (>= 0). A name that has no row is passed over, so that an index tuned by a later
     version still answers.
     """
+    return _lexical_query(text, tuple((boosts or BOOSTS).items()))
+
+
+@lru_cache(_TEXTS)
+def _lexical_query(text: str, boosts: tuple[tuple[str, float], ...]) -> Clause:
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
         for name, clause in lexical_clauses(text).items()
-        if (boost := clause_boost(name, boosts)) > 0.0
+        if (boost := clause_boost(name, dict(boosts))) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import browse_body, candidates_body, candidates_depth
 from es_recsys.search.facets import parse_facets, with_counts
-from es_recsys.search.joined_search import JoinedHits, joined_body, nearest_depth, parse_joined, rest_body, rest_scores, seq_no_of
+from es_recsys.search.joined_search import (
+    JoinedHits,
+    find_nearest,
+    joined_body,
+    nearest_depth,
+    parse_joined,
+    rest_body,
+    rest_scores,
+    seq_no_of,
+)
 from es_recsys.search.lexical import clause_boost
 from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
 from es_recsys.search.prior import find_head
@@ -79,7 +88,8 @@ class RetrievalPlan:
     shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
     joined: names of the retrievers of query vectors that the lexical body serves, too (see `joined_search`), None where each has
     a body of its own; all others are asked for in `rest_of_plan` if their items can reach the page. head: what the lexical body
-    looks for, too, None where nothing.
+    looks for, too, None where nothing. nearest: of query vectors that the forward index searched, what it found (see
+    `find_nearest`).
     """
 
     planned: tuple[PlannedRetriever, ...]
@@ -87,6 +97,7 @@ class RetrievalPlan:
     browse: Body | None
     joined: tuple[str, ...] | None = None
     head: Head | None = None
+    nearest: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def marks(self) -> int:
@@ -323,16 +334,18 @@ def _joined_plan(
     head = find_head(request, user, policy, queries, weights) if personal else None
     words = next(query for retriever, query in queries if retriever.name == LEXICAL)
     vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
+    found = {name: find_nearest(query, request, policy) for name, query in vectors.items()}
+    nearest = {name: items for name, items in found.items() if items is not None}
     planned = []
     for retriever, query in queries:
         body, source = None, LEXICAL if retriever.matches_query else _REST
         if retriever.name == LEXICAL:
             listed = None if head is None else head.item_ids
-            body = joined_body(words, tuple(vectors.values()), request, policy, listed)
+            body = joined_body(words, vectors, nearest, request, policy, listed)
         elif _is_explored(retriever, request, policy):
             body, source = candidates_body(retriever, query, request, policy), retriever.name
         planned.append(PlannedRetriever(retriever, query, body, source))
-    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), head)
+    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), head, nearest)
 
 
 def rest_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
@@ -366,7 +379,11 @@ def _joined_result(
         return RetrieverResult(retriever, query, scores, best, exhausted, bound, True)
     if planned.source == LEXICAL:
         ids = joined.nearest[(plan.joined or ()).index(retriever.name)]
-        raw = local_scores(request, policy, {retriever.name: query}, ids)[retriever.name]
+        here = plan.nearest.get(retriever.name)
+        if here is None:
+            raw = local_scores(request, policy, {retriever.name: query}, ids)[retriever.name]
+        else:
+            raw = np.array([here.get(item_id, np.nan) for item_id in ids], np.float64)
         scaled = scaled_products(retriever.scale, raw, 1.0)
         order = np.argsort(-scaled, kind="stable")[: nearest_depth(policy)]
         nearest = dict(zip([ids[rank] for rank in order.tolist()], scaled[order].tolist(), strict=True))

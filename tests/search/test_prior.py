@@ -108,7 +108,10 @@ def totals(case: Inputs) -> NDArray[np.float64]:
         {"retriever_weights": {"query": {"recency": 0.2}}},
     ],
 )
-def test_they_are_the_best_without_the_words(forward: ForwardIndex, changes: dict[str, Any]) -> None:
+def test_they_are_the_best_without_the_words(
+    forward: ForwardIndex, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prior, "_KEPT", N)
     case = case_of(forward, **changes)
     head = head_of(case)
     assert head is not None and len(head.item_ids) == 200
