@@ -55,7 +55,7 @@ class JoinedHits:
 
 
 def nearest_depth(policy: RankingPolicy) -> int:
-    """Return how many items each vector brings: with half as many as words bring nothing is lost."""
+    """Return how many items each vector brings."""
     return min(_NEAREST, policy.settings.depth)
 
 

@@ -31,7 +31,6 @@ from es_recsys.serving.requests import build_request, query_kind
 from es_recsys.serving.retrieval import raise_if_all_failed, retrieve
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_cache import KnownProfile
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 from es_recsys.serving.user_state import load_user_state
 
@@ -127,8 +126,8 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy, broad: 
         request, table = replace(request, exclude=request.exclude | missing), None
 
 
-def _known_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str]) -> KnownProfile | None:
-    """Return the profile of the user as it was read last; None where it has to be read.
+def _known_profile(snapshot: ServingSnapshot, query: Query, keys: Sequence[str]) -> Document | None:
+    """Return the profile of the user as it was read or written last; None where it has to be read.
 
     A recommendation has no search to read it beside, and perhaps a ready list in it.
     """

@@ -152,6 +152,10 @@ class Document:
             return None
         return cls(response.get("_source", {}), response["_seq_no"], response["_primary_term"])
 
+    def is_still(self, found: Document | None) -> bool:
+        """Return whether another one is the same write."""
+        return found is not None and (found.primary_term, found.seq_no) == (self.primary_term, self.seq_no)
+
 
 @dataclass(frozen=True, slots=True)
 class Get:
@@ -240,7 +244,7 @@ class Beside:
 class CompareAndSet:
     """Write of one document if it is still the version read (`expected`), or still absent where that is None.
 
-    Result: whether it was written.
+    Result: the document as it was written, None where it was not.
     """
 
     index: str
@@ -248,15 +252,15 @@ class CompareAndSet:
     source: Mapping[str, Any]
     expected: Document | None
 
-    def steps(self) -> Steps[bool]:
+    def steps(self) -> Steps[Document | None]:
         condition: dict[str, Any] = {"op_type": "create"}
         if self.expected is not None:
             condition = {"if_seq_no": self.expected.seq_no, "if_primary_term": self.expected.primary_term}
         try:
-            yield Request("index", {"index": self.index, "id": self.id, "document": self.source, **condition})
+            response = yield Request("index", {"index": self.index, "id": self.id, "document": self.source, **condition})
         except ConflictError:
-            return False
-        return True
+            return None
+        return Document(self.source, response.body["_seq_no"], response.body["_primary_term"])
 
 
 @dataclass(frozen=True, slots=True)

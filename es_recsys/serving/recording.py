@@ -14,9 +14,9 @@ from es_recsys.events.profile_documents import can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig
 from es_recsys.events.profiles import fold
 from es_recsys.events.records import StoredEvent
-from es_recsys.serving.operations import CompareAndSet, Delete, Flow, Get, RunBlocking, Sleep
+from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import fetch_item_content
+from es_recsys.serving.user_profiles import fetch_item_content, read_item_content
 from es_recsys.types import Event
 
 __all__ = [
@@ -117,12 +117,14 @@ def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str,
         if not rows and state.applied_through == 0:
             yield Delete(snapshot.metadata.profiles, key)
             return True
-        known = yield from fetch_item_content(snapshot, (row.item_id for row in rows if row.item_id is not None))
+        known = yield from read_item_content(snapshot, (row.item_id for row in rows if row.item_id is not None))
         if (yield from quarantine_unknown_items(snapshot, store, rows, known)):
             continue
-        written = yield CompareAndSet(snapshot.metadata.profiles, key, to_document(fold(state, rows, known), now), found)
+        document = to_document(fold(state, rows, known), now)
+        written: Document | None = yield CompareAndSet(snapshot.metadata.profiles, key, document, found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
-        if written and (yield RunBlocking(lambda: _revision_and_timed(store, actor)))[0] == revision:
+        if written is not None and (yield RunBlocking(lambda: _revision_and_timed(store, actor)))[0] == revision:
+            snapshot.users.store_written(snapshot.metadata.profiles, key, written)
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
         yield Sleep(pause * (0.5 + int(key[-4:], 16) % 97 / 97.0))

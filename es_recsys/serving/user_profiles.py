@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ __all__ = [
     "profile_keys",
     "profile_of_history",
     "profile_of_views",
+    "read_item_content",
     "read_profile",
     "stored_content",
 ]
@@ -36,6 +38,7 @@ __all__ = [
 CONTENT_FIELDS = ("group_id", "categories", "brand", "tags", "price")
 _MAX_HISTORY = 2_000
 _IDS_PER_SEARCH = 500
+_MAX_STORED = 20
 
 
 def profile_keys(snapshot: ServingSnapshot, query: Query) -> tuple[str, ...]:
@@ -109,6 +112,19 @@ def fetch_item_content(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Fl
     if snapshot.metadata.variants is not None and lacking:
         known |= yield from _fetch_group_content(snapshot, lacking)
     return known
+
+
+def read_item_content(snapshot: ServingSnapshot, item_ids: Iterable[str]) -> Flow[dict[str, ItemContent]]:
+    """Return what `fetch_item_content` does, without a request for the items of which the forward index holds all.
+
+    It may be that of a moment before the item's last write.
+    """
+    wanted = dict.fromkeys(item_ids)
+    forward, known = snapshot.forward, {}
+    if forward is not None and forward.exact.issuperset(snapshot.content_fields):
+        found = ((item_id, stored_content(snapshot, item_id)) for item_id in islice(wanted, _MAX_STORED))
+        known = {item_id: content for item_id, content in found if content is not None}
+    return known | (yield from fetch_item_content(snapshot, (item_id for item_id in wanted if item_id not in known)))
 
 
 def stored_content(snapshot: ServingSnapshot, item_id: str) -> ItemContent | None:

@@ -13,9 +13,11 @@ from es_recsys.errors import WriteError
 from es_recsys.events.actors import actor_key
 from es_recsys.events.store import EventStore
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.query import Query
 from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, MultiGet, Operation, RunBlocking, Sleep
 from es_recsys.serving.recording import Recording, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.user_profiles import read_profile
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
@@ -63,9 +65,9 @@ class Profiles:
             return self.documents.get(operation.id)
         if isinstance(operation, CompareAndSet):
             if self.documents.get(operation.id) != operation.expected:
-                return False
+                return None
             self.write(operation.id, operation.source)
-            return True
+            return self.documents[operation.id]
         if isinstance(operation, Delete):
             return self.documents.pop(operation.id, None) is not None
         if isinstance(operation, MultiGet):
@@ -92,6 +94,17 @@ def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore
     assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(snapshot)).added == 2
     assert _counts(profiles) == {"view": 2}
     assert list(profiles.documents) == [KEY]
+
+
+def test_what_was_written_is_at_hand_for_the_next_answer(snapshot: ServingSnapshot, store: EventStore) -> None:
+    profiles = Profiles()
+    profiles.run(Recording(store, [_view("i1")], NOW)(snapshot))
+    known = snapshot.users.known(snapshot.metadata.profiles, KEY)
+    assert known is not None and known.is_still(profiles.documents[KEY])
+    query = Query(user_id="anna", text="shoes")
+    read = profiles.run(read_profile(snapshot, query, known, NOW))
+    assert read is profiles.run(read_profile(snapshot, query, profiles.documents[KEY], NOW))
+    assert dict(read.counts) == {"view": 1} == _counts(profiles)
 
 
 def test_a_known_event_writes_nothing(snapshot: ServingSnapshot, store: EventStore) -> None:
