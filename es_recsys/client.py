@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
@@ -16,8 +17,8 @@ from es_recsys.dataset import Profile
 from es_recsys.errors import InputError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.ratings import RatingScale
-from es_recsys.serving.answering import execute
 from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
+from es_recsys.serving.concurrent_answers import ConcurrentAnswers, answer_flow
 from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import ErasureReport, RecordingReport
@@ -73,7 +74,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
     def execute(self, query: Query) -> Answer:
         """Answer a query."""
-        return self.workspace.run(_answers(query))
+        return self.workspace.run(partial(answer_flow, _checked(query)))
 
     def execute_many(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         """Yield the answers in the order of the queries, an error in the place of one that can't be answered.
@@ -212,8 +213,9 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answer | RecsysError]]):
     """The methods of `Client`, to be awaited.
 
-    Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in threads. Use it in one event loop, as
-    `async with` or with `await close()`, which also writes the last of the answer log.
+    Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in threads, and so do queries of which many wait
+    at the same time: these are answered together. Use it in one event loop, as `async with` or with `await close()`, which waits
+    for answers that are under way and writes the last of the answer log.
     """
 
     def __init__(
@@ -229,6 +231,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         work = self._client.workspace
         self._es = engine.connect_async(work.settings, work.url, work.find_url)
         self._driver = AsyncDriver(self._es, work.log)
+        self._answers = ConcurrentAnswers(work, self._driver)
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
@@ -241,7 +244,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def execute(self, query: Query) -> Answer:
         """See `Client.execute`."""
-        return await self._run(_answers(query))
+        return await self._answers.answer(_checked(query))
 
     async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """See `Client.execute_many`."""
@@ -316,6 +319,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def close(self) -> None:
         """See `Client.close`."""
+        await self._answers.close()
         await self._driver.close()
         await self._es.close()
         await asyncio.to_thread(self._client.close)
@@ -347,10 +351,10 @@ def _settings(url: str | None, index: str | None, settings: Settings | None, opt
     return settings.model_copy(update={name: getattr(checked, name) for name in given})
 
 
-def _answers(query: Query) -> MakeFlow[Answer]:
+def _checked(query: Query) -> Query:
     if not isinstance(query, Query):
         raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
-    return lambda snapshot: execute(snapshot, query, time.time())
+    return query
 
 
 def _reads_profile(user_id: Id) -> MakeFlow[Profile]:

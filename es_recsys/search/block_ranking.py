@@ -88,12 +88,15 @@ class _ListScores(Sequence[tuple[str, float]]):
 class RankedRows:
     """A page of a ranking.
 
-    rows (k,): of the forward index, best first. scores (k,). retrievers: m, with what they found. values (k, m): of the hits, on
+    rows (k,): of the forward index, as they are shown. scores (k,). ranks (k,): by score among all candidates, from 1. best: the
+    highest score of any. retrievers: m, with what they found. values (k, m): of the hits, on
     the retrievers' scales. weights (m,). total: items that all pages show. situation: see `request.situation`.
     """
 
     rows: Rows
     scores: NDArray[np.float64]
+    ranks: Rows
+    best: float
     retrievers: tuple[FoundRows, ...]
     values: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -250,9 +253,14 @@ def _rank(
     weight = np.array([weights[each.retriever.name] for each in results], np.float64)
     scores = np.column_stack([each.column(rows) for each in results]) if results else np.zeros((len(rows), 0))
     totals = (scores * weight).sum(axis=1)
-    page = _page(block, request, user, results, rows, scores, totals)
+    order = _ordered(block.forward, rows, totals, max(request.end, RERANK_DEPTH))
+    page = _page(request, user, results, scores, order)
+    ranks = np.zeros(len(rows), np.int64)
+    ranks[order] = np.arange(1, len(order) + 1)
+    best = float(totals.max(initial=-np.inf))
     total = len(block.forward) - len(excluded)
-    return RankedRows(rows[page], totals[page], tuple(results), scores[page], weight, total, situation(request, user))
+    kind = situation(request, user)
+    return RankedRows(rows[page], totals[page], ranks[page], best, tuple(results), scores[page], weight, total, kind)
 
 
 def _has_query(retriever: Retriever, user: UserState, policy: RankingPolicy, vectors: Mapping[str, Any]) -> bool:
@@ -321,22 +329,13 @@ def _candidates(block: _Block, request: Request, results: Sequence[FoundRows]) -
     return rows[~block.hidden[rows]]
 
 
-def _page(
-    block: _Block,
-    request: Request,
-    user: UserState,
-    results: Sequence[FoundRows],
-    rows: Rows,
-    scores: NDArray[np.float64],
-    totals: NDArray[np.float64],
-) -> Rows:
-    """Return the positions of the page's hits among the candidates, as they are shown."""
+def _page(request: Request, user: UserState, results: Sequence[FoundRows], scores: NDArray[np.float64], order: Rows) -> Rows:
+    """Return the positions of the page's hits among the candidates, as they are shown. order: positions of the best."""
     interests = user.interests
     columns = {each.retriever.name: column for column, each in enumerate(results)}
     own = [columns.get(f"{INTEREST}_{k + 1}", -1) for k in range(0 if interests is None else len(interests))]
     if interests is None or -1 in own:
-        return _ordered(block.forward, rows, totals, request.end)[request.offset :]
-    order = _ordered(block.forward, rows, totals, max(request.end, RERANK_DEPTH))
+        return order[request.offset : request.end]
     pool = order[:RERANK_DEPTH]
     similarity = scores[pool][:, own] * [results[column].best for column in own]
     kept = allocate_slots(pool.tolist(), nearest_interest(similarity), interests.shares, request.personalization, request.end)

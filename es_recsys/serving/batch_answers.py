@@ -21,7 +21,7 @@ from es_recsys.serving.requests import query_kind
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["BATCH_SIZE", "BlocksFirst", "answer_all"]
+__all__ = ["BATCH_SIZE", "IN_FLIGHT", "BlocksFirst", "answer_all"]
 
 T = TypeVar("T")
 
@@ -34,10 +34,11 @@ ByBlock = Callable[[BlockAnswering, Driver, Sequence[Query], float], list[T | Re
 BATCH_SIZE = 32
 """Queries that are answered side by side."""
 
-# While Elasticsearch works on one batch, the answers of another are computed.
-_IN_FLIGHT = 2
-# Fewer recommendations are as quick one by one.
-_FEWEST = 16
+IN_FLIGHT = 2
+"""Batches under way: while Elasticsearch works on one, the answers of another are computed."""
+
+# Fewer recommendations are as quick one by one: a block reads the vectors of all items once.
+_FEWEST = 8
 _SMALLER_BATCH = 8
 # Queries in succession that Elasticsearch fails to answer, after which the others of a batch are not tried.
 _MAX_FAILURES = 3
@@ -82,17 +83,18 @@ class BlocksFirst(Generic[T]):
 
     def run(self, queries: Iterable[Query]) -> Iterator[T | RecsysError]:
         """Yield what comes of the queries in their order."""
-        for found in map_ahead(self._run, _batches(queries), _IN_FLIGHT):
+        for found in map_ahead(self.run_batch, _batches(queries), IN_FLIGHT):
             yield from found
 
-    def _run(self, queries: Sequence[Query]) -> list[T | RecsysError]:
+    def run_batch(self, queries: Sequence[Query], driver: Driver | None = None) -> list[T | RecsysError]:
+        """Return what comes of queries that are run together. driver: in place of the store's own."""
         found: dict[int, T | RecsysError] = {}
         if sum(query_kind(query) == "recommend" for query in queries) >= _FEWEST:
             # Where Elasticsearch fails, it is asked again for fewer at once.
             with suppress(EngineError):
-                found = self._work.run_with_driver(partial(self._by_blocks, queries, time.time()))
+                found = self._work.run_with_driver(partial(self._by_blocks, queries, time.time()), driver)
         others = batched((query for place, query in enumerate(queries) if place not in found), BATCH_SIZE)
-        results = chain.from_iterable(_run_batch(self._work, batch, self._make) for batch in others)
+        results = chain.from_iterable(_run_batch(self._work, batch, self._make, driver) for batch in others)
         return [found[place] if place in found else next(results) for place in range(len(queries))]
 
     def _by_blocks(
@@ -110,10 +112,10 @@ class BlocksFirst(Generic[T]):
         return dict(zip(places, found, strict=True))
 
 
-def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T]) -> Iterator[T | RecsysError]:
+def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T], driver: Driver | None) -> Iterator[T | RecsysError]:
     now = time.time()
     try:
-        yield from work.run_all(lambda snapshot: [make(snapshot, query, now) for query in batch])
+        yield from work.run_all(lambda snapshot: [make(snapshot, query, now) for query in batch], driver)
         return
     except EngineError as error:
         failed: EngineError = error
@@ -125,6 +127,6 @@ def _run_batch(work: Workspace, batch: list[Query], make: MakeFlow[T]) -> Iterat
         if failures >= _MAX_FAILURES:
             yield from [failed] * len(part)  # it would only be waited for again
             continue
-        for found in _run_batch(work, part, make):
+        for found in _run_batch(work, part, make, driver):
             failures = failures + 1 if isinstance(found, EngineError) else 0
             yield found

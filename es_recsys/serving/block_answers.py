@@ -5,10 +5,11 @@ What a block can't do is left to `answering`, which gives the same answers one b
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from es_recsys.models.types import HistoryBatch
 from es_recsys.models.userknn import UserKNN
 from es_recsys.query import Answer, Hit, Query, Ranking
 from es_recsys.search.block_ranking import ModelRows, RankedRows, rank_block
+from es_recsys.search.features import base_features
 from es_recsys.search.interests import Interests, find_interests_of_users
 from es_recsys.search.request import Explainer, Request, UserState
 from es_recsys.serving.answer_log import answer_record
@@ -103,17 +105,20 @@ class BlockAnswering:
         self._lists = {name: model for name, model in snapshot.models.items() if name not in self._vectors}
         self._rows = {name: ModelRows.of(model.item_ids, forward) for name, model in self._lists.items()}
 
-    def answer(self, driver: Driver, queries: Sequence[Query], now: float) -> list[Answer | RecsysError]:
+    def answer(
+        self, driver: Driver, queries: Sequence[Query], now: float, *, logs_features: bool = False
+    ) -> list[Answer | RecsysError]:
         """Answer queries of one time (epoch seconds), an error in the place of one that can't be answered, and log them.
 
-        They are logged without features, as nobody has seen them yet.
+        logs_features: whether a sample is logged with its features; not of answers that nobody has seen yet.
         """
         started = time.perf_counter()
         found = run_all(driver, [self._ready_or_asked(query, now, started) for query in queries])
         records = []
 
         def answered(ranked: Ranked) -> Answer:
-            answer, asked = self.to_answer(ranked, self.hits(ranked), started), ranked.asked
+            hits, asked = self.hits(ranked), ranked.asked
+            answer = self.to_answer(ranked, self.with_features(ranked, hits) if logs_features else hits, started)
             records.append(answer_record(self.snapshot, asked.query, answer, ranked.page.situation, asked.keys, now))
             return answer
 
@@ -160,6 +165,20 @@ class BlockAnswering:
         return tuple(
             Hit(item_id, score, rank, parts, title=str(document.get("title", "")), source=document)
             for rank, ((item_id, document), score, parts) in enumerate(scored, start=ranked.asked.request.offset + 1)
+        )
+
+    def with_features(self, ranked: Ranked, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+        """Return the hits with the features that the answer log keeps, where this answer is in the sample."""
+        if not hits or not self.policy.logs_answers or not self.snapshot.feature_sampler.take():
+            return hits
+        page = ranked.page
+        scored = page.scored(self.forward, [hit.source for hit in hits])
+        columns = base_features(ranked.asked.request, ranked.user, self.policy, scored, range(len(hits)))
+        columns |= {"sum/gap": page.best - page.scores, "sum/rank": page.ranks.astype(np.float64)}
+        values = np.column_stack(list(columns.values())).tolist()
+        return tuple(
+            replace(hit, features={name: value for name, value in zip(columns, own, strict=True) if math.isfinite(value)})
+            for hit, own in zip(hits, values, strict=True)
         )
 
     def to_answer(self, ranked: Ranked, hits: tuple[Hit, ...], started: float) -> Answer:

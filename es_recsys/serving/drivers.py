@@ -156,9 +156,9 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
                 return await asyncio.gather(self._request(step.first), self._request(step.second), return_exceptions=True)
             case RunBlocking():
                 with lifted():
-                    return await self._in_thread(step.function)
+                    return await self.in_thread(step.function)
             case LogAnswer():
-                return self._log_later(step.record)
+                return self.log_later(step.record)
             case Sleep():
                 return await asyncio.sleep(step.seconds)
 
@@ -170,7 +170,7 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
         async with self._log_lock:
             records, self._records = self._records, []
             if records:
-                await self._in_thread(partial(self.log.write, records))
+                await self.in_thread(partial(self.log.write, records))
 
     async def close(self) -> None:
         """Write the answer log and end the threads."""
@@ -179,7 +179,8 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
         await self.write_log()
         self._threads.shutdown(wait=False)
 
-    def _log_later(self, record: Mapping[str, Any]) -> None:
+    def log_later(self, record: Mapping[str, Any]) -> None:
+        """Have a record written with the next ones."""
         self._records.append(record)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_LOG_PAUSE_S, self._start_writing)
@@ -190,7 +191,8 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
         self._writing.add(writing)  # or it may be collected while it runs
         writing.add_done_callback(self._writing.discard)
 
-    async def _in_thread(self, function: Callable[[], T]) -> T:
+    async def in_thread(self, function: Callable[[], T]) -> T:
+        """Call a function in one of the threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, function)
 
 

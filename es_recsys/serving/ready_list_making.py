@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from es_recsys.errors import IndexStateError, InputError, RecsysError
 from es_recsys.forward_index import ForwardIndex
 from es_recsys.query import Answer, Hit, Query
 from es_recsys.search.explain import explain_hit
-from es_recsys.search.features import base_features
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.score import content_vector_field, history_ids
 from es_recsys.serving.answer_log import logged_features
@@ -146,15 +144,7 @@ def _with_reasons(blocks: BlockAnswering, one: Ranked, hits: Sequence[Hit]) -> t
         vectors = [vector if vector.any() else None for vector in forward.vectors(field, one.page.rows)]
         history = _history_vectors(forward, field, user.history)
     explained = [explain_hit(user, hit, vector, history) for hit, vector in zip(hits, vectors, strict=True)]
-    if not explained or not blocks.policy.logs_answers or not blocks.snapshot.feature_sampler.take():
-        return tuple(explained)
-    scored = one.page.scored(forward, [hit.source for hit in hits])
-    columns = base_features(one.asked.request, user, blocks.policy, scored, range(len(hits)))
-    values = np.column_stack(list(columns.values())).tolist()
-    return tuple(
-        replace(hit, features={name: value for name, value in zip(columns, own, strict=True) if math.isfinite(value)})
-        for hit, own in zip(explained, values, strict=True)
-    )
+    return blocks.with_features(one, tuple(explained))
 
 
 def _history_vectors(forward: ForwardIndex, field: str, history: History) -> dict[str, NDArray[np.float32]]:

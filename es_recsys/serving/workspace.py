@@ -151,18 +151,23 @@ class Workspace:
         """Run the flow that `make` gives for the current snapshot (see `with_retry`)."""
         return self.driver.run(self.with_retry(make))
 
-    def run_all(self, make: Callable[[ServingSnapshot], Sequence[Flow[T]]]) -> list[T | RecsysError]:
-        """Run many flows side by side, and return their values; a RecsysError stands in its flow's place."""
+    def run_all(
+        self, make: Callable[[ServingSnapshot], Sequence[Flow[T]]], driver: Driver | None = None
+    ) -> list[T | RecsysError]:
+        """Run many flows side by side, and return their values; a RecsysError stands in its flow's place.
 
-        return self.run_with_driver(lambda driver, snapshot: run_all(driver, make(snapshot)))
+        driver: in place of the store's own.
+        """
+        return self.run_with_driver(lambda driver, snapshot: run_all(driver, make(snapshot)), driver)
 
-    def run_with_driver(self, function: Callable[[Driver, ServingSnapshot], T]) -> T:
+    def run_with_driver(self, function: Callable[[Driver, ServingSnapshot], T], driver: Driver | None = None) -> T:
         """Call a function that itself runs what it does for the current snapshot (see `with_retry`)."""
+        driver = driver or self.driver
 
         def whole(snapshot: ServingSnapshot) -> Flow[T]:
-            return (yield RunBlocking(partial(function, self.driver, snapshot)))  # type: ignore[no-any-return]
+            return (yield RunBlocking(partial(function, driver, snapshot)))  # type: ignore[no-any-return]
 
-        return self.run(whole)
+        return driver.run(self.with_retry(whole))
 
     def with_retry(self, make: Callable[[ServingSnapshot], Flow[T]]) -> Flow[T]:
         """Return the flow that `make` gives for the current snapshot; it begins again with a fresh one where its index is gone.
