@@ -137,6 +137,8 @@ class EventReader:
 
     def rows_of(self, actors: Sequence[str], after: int) -> dict[str, list[StoredEvent]]:
         """Return actor -> its events with a row above `after`, in row order."""
+        if not actors:
+            return {}  # SQLite would go through all events
         event = EVENTS.c
         query = self._select().where(event.actor.in_(actors), event.row_no > after).order_by(event.actor, event.row_no)
         with self._database.reading() as connection:

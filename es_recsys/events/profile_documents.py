@@ -11,7 +11,7 @@ Keys of the stored state keep their first names, so that stored profiles stay re
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -42,10 +42,10 @@ def to_document(state: ProfileState, updated_at: float | None = None) -> dict[st
             "terms": asdict(state.config),
             "reference": state.reference,
             "sums": [_sums_out(term, sums) for (term, _), sums in sorted(state.sums.items(), key=lambda pair: pair[0])],
-            "history": _columns([(it.time, it.key, it.item_id, it.event_type, it.weight) for it in state.history], 5),
+            "history": _columns(state.history, 5),
             "known": {name: sorted(items) for name, items in sorted(state.seen.items())},
-            "opinions": _columns([(item, *last) for item, last in sorted(state.explicit_feedback.items())], 4),
-            "queries": _columns([(text, *last) for text, last in sorted(state.queries.items())], 3),
+            "opinions": _columns_by_key(state.explicit_feedback, 3),
+            "queries": _columns_by_key(state.queries, 2),
             "counts": dict(state.counts),
             "strength": state.strength,
         },
@@ -89,9 +89,15 @@ def can_resume(document: Mapping[str, Any], config: ProfileConfig, revision: int
     return (document.get("revision"), inner.get("format"), inner.get("terms")) == (revision, _FORMAT, asdict(config))
 
 
-def _columns(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
+def _columns(rows: Sequence[tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
     """Return rows as columns, which are shorter in JSON; `width` empty ones where there are no rows."""
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+    return list(zip(*rows, strict=True)) if rows else [[] for _ in range(width)]
+
+
+def _columns_by_key(rows: Mapping[str, tuple[Any, ...]], width: int) -> list[Sequence[Any]]:
+    """Return the keys in their order, and their rows as columns."""
+    keys = sorted(rows)
+    return [keys, *_columns([rows[key] for key in keys], width)]
 
 
 def _sums_out(term: str, sums: DecayedSums) -> dict[str, Any]:

@@ -60,12 +60,14 @@ def scan(
     size: int = _BATCH,
     preference: str | None = None,
     seq_no: bool = False,
+    doc_values: Sequence[str] | None = None,
     keep_alive: str = "30m",
 ) -> Iterator[list[dict[str, Any]]]:
     """Yield all hits of an index as it was at the first call, in pages of `size`, each hit with `_id` and `_source`.
 
     fields: only these of the source (none where it is empty). vectors: with the vectors, which Elasticsearch leaves out
-    by default. query: only its matches. seq_no: with `_seq_no`. The caller has `keep_alive` for each page.
+    by default. query: only its matches. seq_no: with `_seq_no`. doc_values: with the `fields` that these are, in place
+    of all else. The caller has `keep_alive` for each page.
     """
     source: Any = {"exclude_vectors": not vectors}
     if fields is not None:
@@ -78,6 +80,8 @@ def scan(
                 pit={"id": pit_id, "keep_alive": keep_alive},
                 query=query,
                 source=source,
+                stored_fields=None if doc_values is None else "_none_",
+                docvalue_fields=None if doc_values is None else [{"field": field} for field in doc_values],
                 size=size,
                 sort=["_shard_doc"],
                 seq_no_primary_term=seq_no,
@@ -95,10 +99,18 @@ def scan(
         client.options(ignore_status=404).close_point_in_time(id=pit_id)
 
 
-def scan_ids(client: Elasticsearch, index: str) -> Iterator[list[str]]:
-    """Yield the ids of an index, in pages of 10,000."""
-    for hits in scan(client, index, fields=(), size=10_000):
-        yield [hit["_id"] for hit in hits]
+def scan_ids(client: Elasticsearch, index: str, field: str | None = None) -> Iterator[list[str]]:
+    """Yield the ids of an index, in pages of 10,000.
+
+    field: a keyword that every document has and that says the same, where documents are large: an id is stored with the document,
+    which is decompressed for each hit.
+    """
+    if field is None:
+        for hits in scan(client, index, fields=(), size=10_000):
+            yield [hit["_id"] for hit in hits]
+        return
+    for hits in scan(client, index, fields=(), size=10_000, doc_values=(field,)):
+        yield [hit["fields"][field][0] for hit in hits]
 
 
 def scan_id_set(client: Elasticsearch, index: str) -> IdSet:

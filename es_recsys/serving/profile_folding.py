@@ -222,9 +222,8 @@ class _ProfilePass:
 
     def remove_others(self, target: Mapping[str, Any]) -> int:
         """Remove profiles of actors that this pass didn't visit; return how many."""
-        return self.remove(
-            (key for keys in scan_ids(self.work.job_es, self._index) for key in self._visited.missing(keys)), target
-        )
+        pages = scan_ids(self.work.job_es, self._index, "user_key")
+        return self.remove((key for keys in pages for key in self._visited.missing(keys)), target)
 
     def remove(self, keys: Iterable[str], target: Mapping[str, Any]) -> int:
         """Remove profiles by key, but for those that hold later events than the pass knew of; return how many."""
@@ -268,6 +267,8 @@ class _ProfilePass:
                 document = to_document(together[it.actor], now)
                 yield it.actor, Action(it.key, document, precondition=versions[it.actor] or "absent")
         due = [it for it in due if it.actor not in together]
+        if not due:
+            return
         old = [it.actor for it in due if states[it.actor].applied_through]
         rows = store.rows_of([it.actor for it in due if not states[it.actor].applied_through])
         if old:

@@ -138,6 +138,7 @@ def test_reading_many_actors_is_reading_each(store: EventStore) -> None:
         "u:u1": store.rows("u1", after=rows[9].row),
         "u:u3": store.rows("u3", after=rows[9].row),
     }
+    assert store.rows_of([]) == {}
     assert store.last_rows(actors) == {actor: some[-1].row for actor, some in store.rows_of(actors).items()}
     assert store.revisions(actors) == {"s:u1": 1, "u:nobody": 1, "u:u1": 1, "u:u3": 2}
 

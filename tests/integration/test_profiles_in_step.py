@@ -19,6 +19,7 @@ from es_recsys.errors import IndexStateError, KeyMismatch
 from es_recsys.events import cleaning
 from es_recsys.events.schema import STORES
 from es_recsys.index import stored_profiles, versions
+from es_recsys.index.fetch import scan_ids
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.batch import answer_file
 from es_recsys.jobs.reset_user_key import reset_user_key
@@ -82,6 +83,9 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     for actor in work.events.actors():
         work.driver.run(update_profile(work.snapshots.current(), work.events, actor, work.now()))
     assert _stored(work) == together
+    work.es.indices.refresh(index=index)
+    ids, keys = (sorted(key for page in scan_ids(work.es, index, field) for key in page) for field in (None, "user_key"))
+    assert ids == keys == sorted(together)
     assert fold_new_events(work, work.snapshots.latest()) == 0
 
 
