@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
-from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, match_query
+from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, CONSTANT, match_query
 from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
@@ -172,7 +172,9 @@ def _mark(request: Request, policy: RankingPolicy) -> float:
     """Return the least power of two above any score of the words."""
     boosts = {**(policy.metadata.text_boosts or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
     words = len(request.text.split()) + sum(not letter.isascii() for letter in request.text) + 1
-    return 2.0 ** math.ceil(math.log2(max(_largest_score_of_word(policy) * words * math.fsum(boosts.values()), 1.0)))
+    of_words = math.fsum(boost for name, boost in boosts.items() if name not in CONSTANT)
+    constant = math.fsum(boosts.get(name, 0.0) for name in CONSTANT)
+    return 2.0 ** math.ceil(math.log2(max(_largest_score_of_word(policy) * words * of_words + constant, 1.0)))
 
 
 def _largest_score_of_word(policy: RankingPolicy) -> float:

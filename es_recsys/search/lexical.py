@@ -25,6 +25,7 @@ __all__ = [
     "ALWAYS_ON",
     "BOOSTS",
     "CLAUSES",
+    "CONSTANT",
     "UNTUNED",
     "clause_boost",
     "codes",
@@ -74,6 +75,12 @@ def _whole_title(text: str) -> Clause | None:
     return {"constant_score": {"filter": {"terms": {"title.keyword": titles}}}} if whole else None
 
 
+def _title_itself(text: str) -> Clause | None:
+    """Match titles that are the query and nothing else."""
+    whole = text.strip().lower()
+    return {"constant_score": {"filter": {"term": {"title.keyword": whole}}}} if whole else None
+
+
 def _typos(text: str) -> Clause | None:
     """Match title words within one or two letters of the query's; the first letter must be right."""
     return {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
@@ -115,6 +122,7 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
         "title.exact": _match("title.exact"),
         "title.pairs": _pairs("title.exact"),
         "title.whole": _whole_title,
+        "title.itself": _title_itself,
         "title.typos": _typos,
         "title.all": _every_word,
         "codes": _codes,
@@ -135,6 +143,7 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
         "title": 0.9,
         "title.pairs": 0.5,
         "title.whole": 2.0,
+        "title.itself": 8.0,
         "title.typos": 0.05,
         "title.all": 0.05,
         "codes": 3.0,
@@ -146,8 +155,11 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
     }
 )
 
-ALWAYS_ON = frozenset({"title.all", "codes", "codes.parts", "names.joined", "names.ends"})
+ALWAYS_ON = frozenset({"title.itself", "title.all", "codes", "codes.parts", "names.joined", "names.ends"})
 """Clauses that keep their boost whatever tuning chose: they match where others don't, which judged queries seldom show."""
+
+CONSTANT = frozenset({"title.whole", "title.itself"})
+"""Clauses that score their boost, however many words match."""
 
 UNTUNED = ALWAYS_ON | {"title.typos"}
 """Clauses whose boost judged queries can't tune."""

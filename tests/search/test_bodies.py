@@ -33,6 +33,7 @@ META = IndexMetadata(
 FILTER = {"term": {"brand": "acme"}}
 OUT = {"ids": {"values": ["x", "y"]}}
 MATCHING = {"match": {"all_text": {"query": "red shoe", "minimum_should_match": "2<67%"}}}
+ITSELF = {"constant_score": {"filter": {"term": {"title.keyword": "red shoe"}}}}
 EVERY_WORD = {"match": {"title.exact": {"query": "red shoe", "operator": "and"}}}
 ITEM_ID = {"dis_max": {"queries": [{"term": {"item_id": {"value": "red shoe", "case_insensitive": True}}}]}}
 JOINED = {
@@ -44,11 +45,12 @@ JOINED = {
     }
 }
 ENDS = {"match": {"names.ends": {"query": "red shoe"}}}
-STANDING = [EVERY_WORD, ITEM_ID, JOINED, ENDS]
+STANDING = [ITSELF, EVERY_WORD, ITEM_ID, JOINED, ENDS]
 WORDS = {
     "bool": {
         "should": [
             {"bool": {"must": [{"match": {"title": {"query": "red shoe"}}}], "boost": 2.0}},
+            {"bool": {"must": [ITSELF], "boost": 8.0}},
             {"bool": {"must": [EVERY_WORD], "boost": 0.05}},
             {"bool": {"must": [ITEM_ID], "boost": 3.0}},
             {"bool": {"must": [JOINED], "boost": 0.3}},

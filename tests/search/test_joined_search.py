@@ -20,7 +20,8 @@ POLICY = RankingPolicy(metadata=IndexMetadata(store="shop", version=1))
 
 def mark(request: Request) -> float:
     """A power of two above what the words can score."""
-    most = 64.0 * (len(request.text.split()) + 1) * sum(BOOSTS.values())
+    constant = BOOSTS["title.whole"] + BOOSTS["title.itself"]
+    most = 64.0 * (len(request.text.split()) + 1) * (sum(BOOSTS.values()) - constant) + constant
     return float(2.0 ** np.ceil(np.log2(most)))
 
 
