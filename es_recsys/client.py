@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.index.items_report import ItemsReport
     from es_recsys.jobs.ready_lists import ReadyListReport
     from es_recsys.training.retrain import RetrainReport
-    from es_recsys.training.train import TrainReport
+    from es_recsys.training.train_version import TrainReport
 
 __all__ = ["AsyncClient", "Client"]
 

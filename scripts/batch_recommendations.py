@@ -26,7 +26,7 @@ from es_recsys.models.bspm import BSPMConfig
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.settings import EncoderSettings
 from es_recsys.sources.read_options import ReadOptions
-from es_recsys.training.train import train_and_publish, train_spec
+from es_recsys.training.train_version import train_and_publish, train_spec
 
 CONFIGS = {"als": ALSConfig(factors=256), "bspm": BSPMConfig(), "covisitation": CoVisitation.default_config(False, False)}
 SHARES = {"covisitation": 0.54, "als": 0.36, "bspm": 0.1}

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +21,6 @@ class RetrieverScores:
 
     fixed (q, c) float64: what the retrievers give that are not weighed; scores (q, c, l): what each of `retrievers` gives at a
     weight of 1; grades (q, c); real (q, c) bool, False in the padding; ideal (q,): the best DCG@10 that all relevant items allow.
-    The weights of the retrievers in `capped` that have a score are scaled down where their sum exceeds `most`.
     """
 
     retrievers: tuple[str, ...]
@@ -31,8 +29,6 @@ class RetrieverScores:
     grades: NDArray[np.float64]
     real: NDArray[np.bool_]
     ideal: NDArray[np.float64]
-    capped: frozenset[str] = frozenset()
-    most: float = math.inf
 
     def __len__(self) -> int:
         return len(self.ideal)
@@ -62,22 +58,26 @@ class RetrieverScores:
             worth.append(float(self.grades[row, column]))
         return found, worth
 
-    def ndcg(self, weights: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return NDCG@10 (q,) of the order by fixed + scores @ weights; ties in the order given."""
-        given = np.array([max(weights.get(retriever, 0.0), 0.0) for retriever in self.retrievers])
-        inside = np.array([retriever in self.capped for retriever in self.retrievers])
-        total = (self.scores != 0.0).any(axis=1) @ (given * inside)
-        scale = np.where(total > self.most, self.most / np.maximum(total, 1e-12), 1.0)
-        weighed = self.scores @ (given * inside) * scale[:, None] + self.scores @ (given * ~inside)
+    def ndcg(self, weights: Mapping[str, float] | NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return NDCG@10 (q,) of the order by fixed + scores @ weights; ties in the order given.
+
+        weights: retriever -> weight, or those of each query (q, l).
+        """
+        if isinstance(weights, np.ndarray):
+            weighed = (self.scores @ weights[:, :, None])[:, :, 0]
+        else:
+            weighed = self.scores @ np.array([max(weights.get(retriever, 0.0), 0.0) for retriever in self.retrievers])
         return ndcg_of_scores(self.fixed + weighed, self.grades, self.ideal, _N, self.real)
+
+    def first(self, weights: Mapping[str, float] | NDArray[np.float64]) -> int:
+        """Return of how many queries a relevant item is the first one, where all are equally relevant."""
+        return int((self.ndcg(weights) * self.ideal >= 1.0 - 1e-9).sum())
 
 
 def padded_scores(
     retrievers: Sequence[str],
     candidates: Sequence[Sequence[tuple[str, float, Mapping[str, float]]]],
     grades: Sequence[Mapping[str, float]],
-    capped: Collection[str] = (),
-    most: float = math.inf,
 ) -> RetrieverScores:
     """Return the scores of the candidates as padded arrays.
 
@@ -94,4 +94,4 @@ def padded_scores(
             gains[row, column] = grades[row].get(item_id, 0.0)
             scores[row, column] = [parts.get(retriever, 0.0) for retriever in retrievers]
     ideal = np.array([ideal_dcg(list(own.values()), _N) for own in grades])
-    return RetrieverScores(tuple(retrievers), fixed, scores, gains, real, ideal, frozenset(capped), most)
+    return RetrieverScores(tuple(retrievers), fixed, scores, gains, real, ideal)

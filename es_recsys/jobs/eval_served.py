@@ -18,7 +18,8 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_quality import serving
 from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_interests, without_person
-from es_recsys.training.train import TrainReport, train
+from es_recsys.training.train import train
+from es_recsys.training.train_version import TrainReport
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["measure_served"]
@@ -53,7 +54,9 @@ def _train(run: EvalRun, scratch: Workspace) -> tuple[TrainReport | None, Cost |
     budget = options.budget if names else min(options.budget, _SELECTION_S)
     report, cost = None, None
     try:
-        report, cost = measured(lambda: train(scratch, names, targets=run.train_targets, budget=budget, seed=options.seed))
+        report, cost = measured(
+            lambda: train(scratch, names, targets=run.train_targets, budget=budget, seed=options.seed, searches=False)
+        )
         cost = Cost(report.training_s, cost.peak_mib)
     except ModelError as error:
         run.notes.append(f"Served without models. {error}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
@@ -64,7 +65,8 @@ class RankingState:
         given = policy.retriever_weights
         matching = {name for name, retriever in RETRIEVERS.items() if retriever.matches_query}
         query = {name: weight for name, weight in given.get("query", {}).items() if name in matching}
-        return replace(policy, retriever_weights={**given, "query": query, "no_query": self.trained_weights})
+        others = {name: table for name, table in given.items() if name not in SEARCH_KINDS}
+        return replace(policy, retriever_weights={**others, "query": query, "no_query": self.trained_weights})
 
 
 def copy_ranking_state(work: Workspace, scratch: Workspace) -> RankingState:
@@ -79,6 +81,7 @@ def copy_ranking_state(work: Workspace, scratch: Workspace) -> RankingState:
     weights = dict(own.retriever_weights)
     if "no_query" in tuned:
         weights["no_query"] = live.retriever_weights["no_query"]
+    weights |= {kind: live.retriever_weights[kind] for kind in SEARCH_KINDS if kind in live.retriever_weights}
     for fingerprint in live.ranker_fingerprints.values():
         folder = ranking_folder(work.settings, fingerprint)
         if folder.is_dir():

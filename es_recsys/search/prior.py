@@ -17,7 +17,7 @@ from es_recsys.forward_index import ForwardIndex
 from es_recsys.search.local_scores import recency_scores
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import Head, Prior, RankingPolicy, Request, UserState
-from es_recsys.search.retriever_weights import damped_weights
+from es_recsys.search.retriever_weights import largest_weights
 from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, RECENCY, Retriever, ranked_list
 from es_recsys.top_k import top_k
 
@@ -42,9 +42,7 @@ def find_head(
     others = [each for each in queries if each[0].name in weights and each[0].name != LEXICAL]
     if forward is None or policy.has_variants or not others or not all(_is_known(forward, *each) for each in others):
         return None
-    # As if all matches were as good as the best: any other search is damped more.
-    even = [1.0] * policy.settings.depth
-    weights = damped_weights(request, user, policy, weights, [retriever for retriever, _ in queries], even)
+    weights = largest_weights(request, user, policy, weights, [retriever for retriever, _ in queries])
     others = [each for each in others if each[0].name in weights]
     prior = _prior(request, user, policy, forward, [each for each in others if not each[0].matches_query], weights)
     vectors = [(weights[retriever.name], query["knn"]) for retriever, query in others if retriever.matches_query]

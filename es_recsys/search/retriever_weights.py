@@ -1,14 +1,17 @@
 """How much each retriever counts for one request.
 
 The settings have a table of weights for each situation (see `request.situation`); a store's own tables, from `train` and
-`tune search`, go before them.
+`tune`, go before them.
 
-Personalised retrievers are damped in a search. With s1 >= s2 >= ... the scores of the K best lexical hits,
+How personal a search is depends on what it asks for. With s1 >= s2 >= ... the scores of the K best lexical hits,
     m = sum_i (s_i / s1)^8               how many hits are about as good as the best, 1..K
     breadth = log m / log K              0 for one outstanding hit, 1 where all are alike
     evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
+A search is of the first of SEARCH_KINDS whose breadth it doesn't exceed. Where the store has a table for this kind, which
+`train` chooses by what people did, personalised retrievers count with its weights, times evidence and personalization.
+Else they are damped:
     damping = evidence * (0.1 + 0.9 * breadth)
-Damping lies in [0, 1] and grows with breadth and evidence. The personalised weights together never exceed
+Damping lies in [0, 1] and grows with breadth and evidence. There the personalised weights together never exceed
 0.6 * damping * personalization of the weights that match the query, so a hit that matches better by more than that share is
 never overtaken, unless the profile speaks against it.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrievers import INTEREST, POPULARITY, RECENCY, RETRIEVERS, Retriever
@@ -25,11 +29,15 @@ __all__ = [
     "MODELS_SHARE",
     "NOT_PERSONALIZED",
     "PERSONAL_SHARE",
+    "SEARCH_KINDS",
     "breadth",
     "damped_weights",
     "damping",
+    "evidence",
+    "largest_weights",
     "query_weights",
     "retriever_weights",
+    "search_kind",
     "weight_table",
 ]
 
@@ -41,6 +49,9 @@ MODELS_SHARE = 0.5
 
 NOT_PERSONALIZED = frozenset({POPULARITY, RECENCY})
 """Retrievers that need neither query nor user."""
+
+SEARCH_KINDS: Mapping[str, float] = MappingProxyType({"query_item": 0.03, "query_kind": 0.3, "query_vague": 1.0})
+"""Kind of a search -> its largest breadth: what names one item, what names a kind of items, and what is vague."""
 
 _MIN_DAMPING = 0.1
 _HALF_EVIDENCE = 5.0
@@ -59,25 +70,34 @@ def breadth(scores: Sequence[float], depth: int) -> float:
     return min(max(math.log(similar) / math.log(max(depth, 2)), 0.0), 1.0)
 
 
+def search_kind(breadth: float) -> str:
+    """Return the kind of a search: a key of SEARCH_KINDS."""
+    return next(kind for kind, most in SEARCH_KINDS.items() if breadth <= most)
+
+
+def evidence(strength: float) -> float:
+    """Return how much is known of a user, in [0, 1). strength: sum of absolute event weights."""
+    return max(strength, 0.0) / (max(strength, 0.0) + _HALF_EVIDENCE)
+
+
 def damping(breadth: float, strength: float) -> float:
     """Return the factor in [0, 1] on the personalised retrievers of a search; it grows with breadth and evidence."""
-    evidence = max(strength, 0.0) / (max(strength, 0.0) + _HALF_EVIDENCE)
-    return evidence * (_MIN_DAMPING + (1.0 - _MIN_DAMPING) * breadth)
+    return evidence(strength) * (_MIN_DAMPING + (1.0 - _MIN_DAMPING) * breadth)
 
 
 def retriever_weights(
     request: Request, user: UserState, policy: RankingPolicy, retrievers: Sequence[Retriever]
 ) -> dict[str, float]:
-    """Return the weight of each retriever, without those that weigh nothing; in a search before damping.
+    """Return the weight of each retriever, without those that weigh nothing; in a search the largest before damping.
 
     retrievers: those that have a query.
     """
-    models = [retriever.name for retriever in retrievers if retriever.scale in ("inner", "list") and retriever.personalized]
+    models = _models(retrievers)
     if request.has_query:
-        table = weight_table(policy, "query", models)
+        tables = [weight_table(policy, name, models) for name in ("query", *_chosen_kinds(request, policy))]
         personalized = request.personalization > 0.0 and user.strength > 0.0
         counting = (retriever.name for retriever in retrievers if personalized or not retriever.personalized)
-        return _positive((name, table.get(name, 0.0)) for name in counting)
+        return _positive((name, max(table.get(name, 0.0) for table in tables)) for name in counting)
     personal = _with_interests(user, weight_table(policy, "no_query", models)) if user.is_known else {}
     neutral = weight_table(policy, "new_user", models)
     share = request.personalization if user.is_known else 0.0
@@ -102,24 +122,72 @@ def damped_weights(
     counting = [retriever for retriever in retrievers if retriever.name in weights]
     if not request.has_query:
         return {retriever.name: weights[retriever.name] for retriever in counting}
-    factor = request.personalization * damping(breadth(lexical_scores, policy.settings.depth), user.strength)
-    matching = math.fsum(weights[retriever.name] for retriever in counting if retriever.matches_query)
-    personal = math.fsum(weights[retriever.name] for retriever in counting if retriever.personalized)
+    broad = breadth(lexical_scores, policy.settings.depth)
+    kind = search_kind(broad)
+    if kind in _chosen_kinds(request, policy):
+        return _chosen_weights(kind, request, user, policy, counting)
+    return _usual_weights(broad, request, user, policy, counting)
+
+
+def largest_weights(
+    request: Request, user: UserState, policy: RankingPolicy, weights: Mapping[str, float], retrievers: Iterable[Retriever]
+) -> dict[str, float]:
+    """Return what each of the retrievers counts with at most in a search, whatever the words find.
+
+    weights: before damping. Of kinds without a table the broadest is the most personal.
+    """
+    counting = [retriever for retriever in retrievers if retriever.name in weights]
+    found = _usual_weights(1.0, request, user, policy, counting)
+    for kind in _chosen_kinds(request, policy):
+        for name, weight in _chosen_weights(kind, request, user, policy, counting).items():
+            found[name] = max(weight, found.get(name, 0.0))
+    return found
+
+
+def _usual_weights(
+    broad: float, request: Request, user: UserState, policy: RankingPolicy, counting: Sequence[Retriever]
+) -> dict[str, float]:
+    """Return the weights of a search of such a breadth whose kind has no table."""
+    table = weight_table(policy, "query", _models(counting))
+    factor = request.personalization * damping(broad, user.strength)
+    matching = math.fsum(table.get(retriever.name, 0.0) for retriever in counting if retriever.matches_query)
+    personal = math.fsum(table.get(retriever.name, 0.0) for retriever in counting if retriever.personalized)
     if personal > PERSONAL_SHARE * matching > 0.0:
         factor *= PERSONAL_SHARE * matching / personal
-    return _positive(
-        (retriever.name, weights[retriever.name] * (factor if retriever.personalized else 1.0)) for retriever in counting
-    )
+    return _scaled(table, factor, counting)
+
+
+def _chosen_weights(
+    kind: str, request: Request, user: UserState, policy: RankingPolicy, counting: Sequence[Retriever]
+) -> dict[str, float]:
+    """Return the weights of a search whose kind has a table."""
+    return _scaled(weight_table(policy, kind, _models(counting)), request.personalization * evidence(user.strength), counting)
+
+
+def _chosen_kinds(request: Request, policy: RankingPolicy) -> list[str]:
+    """Return the kinds of searches that have a table; none for a picture, of which the words tell no kind."""
+    return [kind for kind in SEARCH_KINDS if kind in policy.retriever_weights] if request.has_text else []
+
+
+def _models(retrievers: Iterable[Retriever]) -> list[str]:
+    return [retriever.name for retriever in retrievers if retriever.scale in ("inner", "list") and retriever.personalized]
+
+
+def _scaled(table: Mapping[str, float], factor: float, counting: Iterable[Retriever]) -> dict[str, float]:
+    return _positive((one.name, table.get(one.name, 0.0) * (factor if one.personalized else 1.0)) for one in counting)
 
 
 def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dict[str, float]:
     """Return retriever -> weight in a situation: those of the settings with the store's own before them.
 
     Training chooses models by what they do together. So where the store has a table without a query, that table alone decides
-    for models, popularity and recency, and in a search the models share a fixed part in the same proportions.
+    for models, popularity and recency, and in a search the models share a fixed part in the same proportions. A kind of searches
+    has the weights of a search with its own before them.
     models: the collaborative models that take part.
     """
     models = set(models)
+    if name in SEARCH_KINDS:
+        return {**weight_table(policy, "query", models), **policy.retriever_weights.get(name, {})}
     given: dict[str, float] = getattr(policy.settings.weights, name)
     trained = policy.retriever_weights.get("no_query")
     if name == "no_query" and trained is not None:

@@ -24,6 +24,7 @@ from es_recsys.models import Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.serving.item_features import item_features_folder, save_item_features
 from es_recsys.serving.product_groups import fetch_item_groups, record_variants
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
@@ -96,7 +97,8 @@ def publish_version(
         old,
         vectors={**kept, **vectors},
         models=tuple(models),
-        retriever_weights={**{k: v for k, v in old.retriever_weights.items() if k != "no_query"}, "no_query": _table(chosen)},
+        # What was chosen for searches was chosen beside other models.
+        retriever_weights={**_without(old, "no_query", *SEARCH_KINDS), "no_query": _table(chosen)},
         searches_users=UserKNN.name in models,
         timed=data.timed,
         notes=record.noted(old.notes),
@@ -192,6 +194,10 @@ def _fill(models: Mapping[str, Model]) -> reindex.FillVectors:
         return rows
 
     return fill
+
+
+def _without(metadata: IndexMetadata, *situations: str) -> dict[str, Mapping[str, float]]:
+    return {name: table for name, table in metadata.retriever_weights.items() if name not in situations}
 
 
 def _table(chosen: Selection) -> dict[str, float]:

@@ -27,10 +27,12 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.count_interactions import try_recount
 from es_recsys.training.model_selection import TrainSpec, select
+from es_recsys.training.search_weights import with_search_weights
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.served_quality import Ensemble, Quality, ServedComparison, compare, held_out, quality, serving
 from es_recsys.training.target_types import check_targets, targets_of
-from es_recsys.training.train import TrainReport, check_model_names, live_names, search_seconds, train_and_publish, train_spec
+from es_recsys.training.train import check_model_names
+from es_recsys.training.train_version import TrainReport, live_names, search_seconds, train_and_publish, train_spec
 from es_recsys.training.training_record import (
     TrainingRecord,
     attempted_events,
@@ -143,6 +145,8 @@ def train_if_needed(
                 return RetrainReport("busy")
             try_recount(work, snapshot.metadata, progress.line if progress is not None else None)
             report = _run(work, wanted, add, leading, growth, budget, seed, progress)
+            if report.training is not None:
+                report = replace(report, training=with_search_weights(work, report.training, seed, progress))
     return replace(report, seconds=time.monotonic() - started)
 
 

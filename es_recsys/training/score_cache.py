@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.private import make_folder
@@ -25,8 +25,8 @@ class ScoreCache:
     def __init__(self, path: Path, key: str) -> None:
         self._path, self._key = path, key
 
-    def get(self) -> tuple[RetrieverScores, dict[str, float]] | None:
-        """Return the cached scores, and the retriever weights until then: retriever -> weight.
+    def get(self) -> tuple[RetrieverScores, NDArray[np.float64]] | None:
+        """Return the cached scores, and the weights (q, l) of each query until then.
 
         None where the file has none of this key.
         """
@@ -35,24 +35,21 @@ class ScoreCache:
                 if str(held["key"]) != self._key:
                     return None
                 retrievers = tuple(held["retrievers"].tolist())
-                before = dict(zip(retrievers, held["before"].tolist(), strict=True))
-                capped, most = frozenset(held["capped"].tolist()), float(held["most"])
+                before = held["before"]
                 arrays = {name: held[name] for name in ("fixed", "scores", "grades", "real", "ideal")}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return RetrieverScores(retrievers, **arrays, capped=capped, most=most), before
+        return RetrieverScores(retrievers, **arrays), before
 
-    def put(self, retriever_scores: RetrieverScores, before: Mapping[str, float]) -> None:
-        """Store the scores and the retriever weights until then, whole or not at all, in place of those before."""
+    def put(self, retriever_scores: RetrieverScores, before: NDArray[np.float64]) -> None:
+        """Store the scores and the weights until then, whole or not at all, in place of those before."""
         make_folder(self._path.parent)
         with tempfile.NamedTemporaryFile(dir=self._path.parent, suffix=self._path.suffix, delete=False) as draft:
             np.savez_compressed(
                 draft,
                 key=np.array(self._key),
                 retrievers=np.array(retriever_scores.retrievers, np.str_),
-                before=np.array([before[retriever] for retriever in retriever_scores.retrievers], np.float64),
-                capped=np.array(sorted(retriever_scores.capped), np.str_),
-                most=np.array(retriever_scores.most),
+                before=before,
                 fixed=retriever_scores.fixed,
                 scores=retriever_scores.scores,
                 grades=retriever_scores.grades,

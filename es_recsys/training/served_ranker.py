@@ -10,6 +10,7 @@ from es_recsys.errors import RecsysError
 from es_recsys.evaluation.queries import EvalQuery, actor_of
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.answering import execute
 from es_recsys.serving.operations import Flow
@@ -79,6 +80,7 @@ def only_retriever(name: str) -> Change:
         table = {**given.get("query", {}), **dict.fromkeys(names - matching - {name}, 0.0)}
         if name not in table and name not in policy.metadata.models:
             table[name] = policy.settings.weights.query.get(name, _DEFAULT_WEIGHT)
+        given = {situation: weights for situation, weights in given.items() if situation not in SEARCH_KINDS}
         weights = {**given, "query": alone if name in matching else table, "no_query": alone, "new_user": alone}
         return replace(policy, retriever_weights=weights, rankers={})
 

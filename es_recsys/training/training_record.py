@@ -21,6 +21,7 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.locks import try_file_lock
 from es_recsys.private import make_folder, private_opener
 from es_recsys.renamed import MODELS, current, current_keys
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
@@ -121,11 +122,11 @@ def record_tuned(notes: Mapping[str, Any], situations: Iterable[str]) -> dict[st
 def tuned_situations(metadata: IndexMetadata) -> frozenset[str]:
     """Return the situations whose weights trials chose.
 
-    A training brings its own table without a query; that of searches stays, and tells by the retrievers in it that don't match
-    the query, which nothing else weighs there.
+    A training brings its own table without a query. That of all searches stays, and tells by the retrievers in it that don't
+    match the query, which nothing else weighs there.
     """
     noted = frozenset(metadata.notes.get(_TUNED, ())) & {"no_query"}
-    named = any(
+    named = any(kind in metadata.retriever_weights for kind in SEARCH_KINDS) or any(
         name not in RETRIEVERS or not RETRIEVERS[name].matches_query for name in metadata.retriever_weights.get("query", {})
     )
     return noted | {"query"} if named else noted

@@ -14,6 +14,7 @@ from es_recsys.errors import InputError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.search.request import Request
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.serving.operations import EncodeQuery, Flow, MultiSearch
 from es_recsys.serving.query_vectors import model_query_vectors
 from es_recsys.serving.ranking_policy import ranking_policy
@@ -115,7 +116,9 @@ def _collect(snapshot: ServingSnapshot, query: str, grades: Mapping[str, float],
 
 def _store(work: Workspace, tuned: Tuned) -> None:
     def tune(metadata: IndexMetadata) -> IndexMetadata:
-        weights = {**metadata.retriever_weights, "query": {**metadata.retriever_weights.get("query", {}), **tuned.weights}}
+        # How personal searches are was chosen beside other words.
+        others = {name: table for name, table in metadata.retriever_weights.items() if name not in SEARCH_KINDS}
+        weights = {**others, "query": {**metadata.retriever_weights.get("query", {}), **tuned.weights}}
         return replace(metadata, text_boosts=dict(tuned.lexical), retriever_weights=weights)
 
     work.update_metadata(tune)

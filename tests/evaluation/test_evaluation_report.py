@@ -215,14 +215,14 @@ def test_files_become_a_page(comparison: Comparison, logged: LoggedReport, tmp_p
     assert "Best of 3 trials: 0.3000" in out.read_text()
     write_report([tuning], out)
     log.write_text(json.dumps(logged.to_dict()))
-    found = [TunedSituation(name, 60, {"als": 1.0}, 0.1, 0.2, 0.01, True, TRIALS) for name in ("no_query", "query")]
+    found = [TunedSituation(name, 60, {"als": 1.0}, 0.1, 0.2, 0.01, True, TRIALS) for name in ("no_query", "query_kind")]
     weights.write_text(json.dumps(WeightsTuneReport(tuple(found), (), 9.0).to_dict()))
     write_report([log, weights, one], out)
     text = out.read_text()
     assert text.index('href="#e1"') < text.index('href="#l1"') < text.index('href="#tuning"')
     assert (
         "<h3>weights of the retrievers, without a query</h3>" in text
-        and "<h3>weights of the retrievers, in searches</h3>" in text
+        and "<h3>weights of the retrievers, in searches that name a kind of items</h3>" in text
     )
     assert text.count("Best of 2 trials: 0.4000 with als 0.5.") == 2
     (tmp_path / "old.json").write_text(json.dumps({"kind": "weights", "situations": {"query": {"trials": 3}}}))

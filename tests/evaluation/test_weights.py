@@ -14,13 +14,13 @@ from es_recsys.evaluation.weights import RetrieverScores, padded_scores
 RETRIEVERS = ("als", "popularity", "taste_text")
 
 
-def _sheet(capped: tuple[str, ...] = (), most: float = math.inf) -> RetrieverScores:
+def _sheet() -> RetrieverScores:
     candidates = [
         [("b", 0.5, {"als": 1.0}), ("a", 0.6, {"popularity": 1.0}), ("c", 0.0, {"taste_text": 1.0, "als": 0.2})],
         [("x", 0.0, {})],
         [],
     ]
-    return padded_scores(RETRIEVERS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}], capped, most)
+    return padded_scores(RETRIEVERS, candidates, [{"b": 1.0, "gone": 3.0}, {"x": 1.0}, {"y": 1.0}])
 
 
 def test_ndcg_by_hand() -> None:
@@ -32,11 +32,11 @@ def test_ndcg_by_hand() -> None:
     assert sheet.ndcg({"taste_text": 5.0}) == pytest.approx([1 / math.log2(4) / ideal, 1.0, 0.0])
 
 
-def test_legs_that_are_capped_count_no_more_than_the_cap() -> None:
-    sheet = _sheet(("als", "taste_text"), 0.05)
-    free = sheet.ndcg({"als": 9.0})
-    assert free.tolist() == sheet.ndcg({}).tolist()
-    assert sheet.ndcg({"popularity": 9.0, "als": 9.0})[0] == sheet.ndcg({"popularity": 9.0})[0]
+def test_each_query_can_have_weights_of_its_own() -> None:
+    sheet = _sheet()
+    given = np.array([[0.2, 0.0, 0.0], [0.0, 5.0, 0.0], [0.0, 0.0, 0.0]])
+    assert sheet.ndcg(given).tolist() == sheet.ndcg({"als": 0.2}).tolist()
+    assert sheet.ndcg(np.roll(given, 2, axis=1))[0] == sheet.ndcg({"taste_text": 0.2})[0]
 
 
 @given(st.integers(-6, 6), st.lists(st.integers(0, 20), min_size=3, max_size=3))

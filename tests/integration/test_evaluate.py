@@ -31,6 +31,7 @@ from es_recsys.models.als import ALS
 from es_recsys.sample import SampleStore
 from es_recsys.search.forest import Forest
 from es_recsys.search.ranker import Ranker
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.serving.refresh import build_profiles
 from es_recsys.serving.snapshot_cache import RANKING, ranking_folder
 from es_recsys.settings import FusionWeights, SearchSettings
@@ -306,9 +307,11 @@ def test_weights_are_tuned_and_stored(
     before = metadata.retriever_weights
     report = tune_weights(client.workspace, trials=15, users=60)
     after = client.workspace.snapshots.latest().metadata.retriever_weights
-    assert {one.name for one in report.situations} <= {"no_query", "query"}
+    assert {one.name for one in report.situations} <= {"no_query", *SEARCH_KINDS}
     for one in report.situations:
-        assert {"covisitation", "popularity", "recency"} == set(one.weights)
+        words = set() if one.name == "no_query" else {"lexical"}
+        assert {"covisitation", "popularity", "recency"} | words == set(one.weights)
+        assert (one.over_neutral is None) == (one.name == "no_query")
         assert len(one.trials) == 15
         if one.kept:
             assert one.after > one.before

@@ -16,7 +16,7 @@ from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
 from es_recsys.search import prior
 from es_recsys.search.prior import find_head
 from es_recsys.search.request import Head
-from es_recsys.search.retriever_weights import damped_weights, retriever_weights
+from es_recsys.search.retriever_weights import largest_weights, retriever_weights
 from es_recsys.search.retrievers import active_retrievers
 from tests.support.search_inputs import Inputs, changed, inputs
 
@@ -80,7 +80,7 @@ def head_of(case: Inputs) -> Head | None:
 def totals(case: Inputs) -> NDArray[np.float64]:
     """What each item scores without the words, worked out by itself."""
     queries = [each for each in active_retrievers(*case) if each.build_query(*case) is not None]
-    weights = damped_weights(*case, retriever_weights(*case, queries), queries, [1.0] * case.policy.settings.depth)
+    weights = largest_weights(*case, retriever_weights(*case, queries), queries)
     raw = FACTORS @ USER
     lists = [dict(VIEWED), dict(POPULAR)]
     pivot = case.policy.settings.freshness_days * 86_400.0
@@ -106,6 +106,7 @@ def totals(case: Inputs) -> NDArray[np.float64]:
         {"vectors": {}},
         {"tastes": {}, "factors": {}},
         {"retriever_weights": {"query": {"recency": 0.2}}},
+        {"retriever_weights": {"query_kind": {"als": 2.0, "text_vector": 0.9}, "query_vague": {"als": 1.0, "covisitation": 3.0}}},
     ],
 )
 def test_they_are_the_best_without_the_words(

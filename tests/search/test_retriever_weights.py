@@ -12,7 +12,15 @@ from search_inputs import Inputs, changed, inputs
 from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.request import situation
-from es_recsys.search.retriever_weights import PERSONAL_SHARE, breadth, damped_weights, damping, retriever_weights
+from es_recsys.search.retriever_weights import (
+    PERSONAL_SHARE,
+    breadth,
+    damped_weights,
+    damping,
+    largest_weights,
+    retriever_weights,
+    search_kind,
+)
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.settings import FusionWeights, SearchSettings
 
@@ -90,8 +98,41 @@ def test_profile_never_weighs_more_than_its_share(
     assert personal <= PERSONAL_SHARE * (found["lexical"] + found["text_vector"]) * personalization + 1e-9
 
 
+KINDS = {"query_kind": {"lexical": 1.0, "covisitation": 3.0, "text_vector": 0.1}, "query_vague": {"als": 2.0}}
+ALIKE = {"query_item": [9.0, 1.0], "query_kind": [9.0] * 3, "query_vague": [9.0] * 150}
+
+
+def test_a_kind_of_searches_with_a_table_has_its_weights() -> None:
+    given = known(metadata=replace(META, retriever_weights=KINDS), strength=5.0, personalization=0.5)
+    usual = known(strength=5.0, personalization=0.5)
+    assert {kind: search_kind(breadth(scores, 200)) for kind, scores in ALIKE.items()} == {kind: kind for kind in ALIKE}
+    assert weights(given, ALIKE["query_item"]) == weights(usual, ALIKE["query_item"])
+    kind = weights(given, ALIKE["query_kind"])
+    # Half is known of the user, and half of that is wanted.
+    assert (kind["lexical"], kind["text_vector"], kind["covisitation"]) == (1.0, 0.1, pytest.approx(0.75))
+    vague = weights(given, ALIKE["query_vague"])
+    assert vague["lexical"] == FusionWeights().query["lexical"]
+    assert vague["als"] == pytest.approx(0.5)
+
+
+def test_a_picture_is_of_no_kind() -> None:
+    picture = {"text": "", "strength": 5.0}
+    given = known(metadata=replace(META, retriever_weights=KINDS), **picture)
+    assert weights(given) == weights(known(**picture))
+
+
+@given(scores_strategy, st.floats(0, 1000), st.floats(0, 1), st.sampled_from([{}, KINDS]))
+def test_no_search_weighs_anything_more_than_the_largest(
+    scores: list[float], strength: float, personalization: float, tables: dict[str, dict[str, float]]
+) -> None:
+    case = known(metadata=replace(META, retriever_weights=tables), strength=strength, personalization=personalization)
+    able = [retriever for retriever in active_retrievers(*case) if retriever.build_query(*case) is not None]
+    largest = largest_weights(*case, retriever_weights(*case, able), able)
+    assert all(weight <= largest.get(name, 0.0) + 1e-12 for name, weight in weights(case, scores).items())
+
+
 def test_no_personalization_leaves_the_neutral_weights() -> None:
-    for asked in ({}, {"text": "", "vectors": {}}):
+    for asked in ({}, {"text": "", "vectors": {}}, {"metadata": replace(META, retriever_weights=KINDS)}):
         personal = known(personalization=0.0, **asked)
         neutral = changed(personal, tastes={}, factors={}, neighbours={}, strength=0.0, personalization=1.0)
         assert weights(personal) == weights(neutral)
