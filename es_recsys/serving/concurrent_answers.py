@@ -72,19 +72,26 @@ class ConcurrentAnswers:
     async def answer(self, query: Query) -> Answer:
         """Answer a query. Raises what `execute` does."""
         with self._counted():
-            loop = asyncio.get_running_loop()
-            waiting = _Waiting(query, loop.create_future())
-            self._waiting.append(waiting)
-            may_start = not self._running or (len(self._running) < IN_FLIGHT and len(self._waiting) >= _FEWEST)
-            if may_start and not self._is_starting:
-                self._is_starting = True
-                loop.call_soon(self._start)
-            answer = await waiting.outcome
-            return answer if answer is not None else await self._driver.run(self._work.with_retry(partial(answer_flow, query)))
+            # A batch would encode its pictures one after the other.
+            together = await self._wait(query) if query.image is None else None
+            if together is not None:
+                return together
+            return await self._driver.run(self._work.with_retry(partial(answer_flow, query)))
 
     async def close(self) -> None:
         """Wait for all that is under way."""
         await self._idle.wait()
+
+    async def _wait(self, query: Query) -> Answer | None:
+        """Return the answer that is made with others; None where there are too few of them, or it has to be made alone."""
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(query, loop.create_future())
+        self._waiting.append(waiting)
+        may_start = not self._running or (len(self._running) < IN_FLIGHT and len(self._waiting) >= _FEWEST)
+        if may_start and not self._is_starting:
+            self._is_starting = True
+            loop.call_soon(self._start)
+        return await waiting.outcome
 
     def _start(self) -> None:
         """Start batches of those that wait, as many as may be under way, or have the few that they are answered alone."""

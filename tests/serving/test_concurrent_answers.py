@@ -87,6 +87,14 @@ async def test_one_alone_or_a_few_stay_in_the_loop(monkeypatch: pytest.MonkeyPat
     assert len(store.logged) == 8
 
 
+async def test_pictures_are_no_part_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = _Store(monkeypatch)
+    pictures = [Query(text=f"p{k}", image=b"...") for k in range(20)]
+    await asyncio.gather(*(store.answers.answer(query) for query in pictures), *store.ask(_texts(8)))
+    assert store.batches == [_texts(8)] and sorted(store.alone) == sorted(query.text for query in pictures)
+    await store.closed()
+
+
 @pytest.mark.parametrize(("n", "sizes"), [(8, [8]), (12, [12]), (32, [16, 16]), (100, [32, 32, 32])])
 async def test_many_at_once_are_answered_together(n: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     store = _Store(monkeypatch)
