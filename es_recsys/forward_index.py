@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import orjson
@@ -23,13 +23,11 @@ from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexState
 from es_recsys.item_ids import ItemIds
 from es_recsys.private import make_folder
+from es_recsys.recent_cache import RecentCache
 from es_recsys.top_k import top_k
 from es_recsys.vector_sketch import OVERSAMPLING, VectorSketch, best_of, multiply
 
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
@@ -37,7 +35,10 @@ _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
 _LEAST_HIGHEST = 400
 # Of an item that was found 8 or 12 bytes are kept.
-_MOST_SEARCHES, _MOST_KEPT = 4_000, 1_000
+_SEARCHES, _MOST_KEPT = 3_000, 1_000
+
+RowsAndScores = tuple[NDArray[np.int64], NDArray[np.float32]]
+Found = RecentCache[tuple[str, int, bytes], RowsAndScores]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -325,8 +326,8 @@ class ForwardIndex:
         self._items = len(base) - int(np.count_nonzero(gone)) + len(overlay)
         self.numbering = object()
         # Users come back with the same tastes, and words with the same vectors.
-        self._found: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
-        self._highest: dict[tuple[str, int, bytes], tuple[NDArray[np.int64], NDArray[np.float32]]] = {}
+        self._found: Found = RecentCache(_SEARCHES)
+        self._highest: Found = RecentCache(_SEARCHES)
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
         self.state, self.fingerprints, self.scanned = state, dict(fingerprints), frozenset(scanned)
@@ -526,9 +527,7 @@ class ForwardIndex:
             found[positions] = np.where(lengths > 0.0, products, -np.inf)
         return found
 
-    def highest(
-        self, field: str, vectors: NDArray[np.float32], n: int = 0
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def highest(self, field: str, vectors: NDArray[np.float32], n: int = 0) -> list[RowsAndScores]:
         """Return, for each vector, the rows of at least n and 400 items with the highest rough scores, and these, highest first.
 
         Fewer where there are no more. Of a field and vectors that it `can_search`. Raises KeyError.
@@ -542,7 +541,8 @@ class ForwardIndex:
                 rows = top_k(scores, n)
                 rows = rows[np.isfinite(scores[rows])]
                 found[keys[k]] = rows.astype(np.int32), scores[rows]
-            self._highest = _remembered(self._highest, found, n)
+                if n <= _MOST_KEPT:
+                    self._highest.store(keys[k], found[keys[k]])
         return [found[key] for key in keys]
 
     def documents(self, rows: NDArray[np.int64]) -> list[dict[str, Any]]:
@@ -564,11 +564,13 @@ class ForwardIndex:
         found = {key: known for key in keys if (known := self._found.get(key)) is not None}
         missing = [k for k, key in enumerate(keys) if key not in found]
         if missing:
-            found |= zip([keys[k] for k in missing], self._search(field, vectors[missing], most), strict=True)
-            self._found = _remembered(self._found, found, most)
+            for k, items in zip(missing, self._search(field, vectors[missing], most), strict=True):
+                found[keys[k]] = items
+                if most <= _MOST_KEPT:
+                    self._found.store(keys[k], items)
         return [self._best(*found[key], n, exclude) for key in keys]
 
-    def _search(self, field: str, vectors: NDArray[np.float32], n: int) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def _search(self, field: str, vectors: NDArray[np.float32], n: int) -> list[RowsAndScores]:
         """Return, for each vector, the rows of the n items with the largest inner products, and these, largest first."""
         if field not in self._base.sketches:
             return [(rows[:n], products[:n]) for rows, products in self.highest(field, vectors, n)]
@@ -665,16 +667,6 @@ class ForwardIndex:
         if self._altered:
             positions = np.flatnonzero(rows >= n)
             yield self._overlay, positions, rows[positions] - n
-
-
-def _remembered(known: dict[K, V], found: Mapping[K, V], n: int) -> dict[K, V]:
-    """Return what was known and found, unless that is too much: searches for n items."""
-    if n > _MOST_KEPT:
-        return known
-    if len(known) > _MOST_SEARCHES:
-        known = {}
-    known.update(found)
-    return known
 
 
 def _exact(segment: _Segment) -> frozenset[str]:
