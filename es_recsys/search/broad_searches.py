@@ -27,6 +27,10 @@ class BroadSearches:
             self._keys = {}
         self._keys[_key(request, user)] = None
 
+    def discard(self, request: Request, user: UserState) -> None:
+        """Forget one that needed no more this time."""
+        self._keys.pop(_key(request, user), None)
+
 
 def _key(request: Request, user: UserState) -> Key:
     return request.text.lower(), repr(request.filters), user.is_known

@@ -44,6 +44,10 @@ __all__ = [
 ]
 
 
+_SURE_HITS = 20
+_ALLOWANCE = 1.1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidateTable:
     """n candidates by m retrievers.
@@ -124,7 +128,7 @@ def reachable_rows(
 
     Those that exploration may try are among them. Where variants collapse, a hit is a product.
     """
-    threshold = _threshold(request, user, policy, table, window)
+    threshold = _threshold(policy, table, max(request.end, _reordered(request, user, policy, window)))
     if threshold is None:
         return np.arange(len(table.item_ids))
     _, upper = score_bounds(table)
@@ -139,18 +143,15 @@ def needs_rest(
     table: CandidateTable,
     window: int = 0,
 ) -> bool:
-    """Return whether items that match the words but that the first request didn't find can be on the page.
+    """Return whether items that match the words but that the first request didn't find can score much more than the 20th hit.
 
-    No retriever scores them more than its bound.
+    No retriever scores them more than its bound. That all are at their bounds is far from what is, so a tenth more than that hit
+    is allowed (Fagin, Lotem and Naor, section 6.2: approximation). It is the same for all pages, or one might repeat another.
     """
-    if results.joined is None or results.rest is not None:
+    if results.joined is None or any(each.retriever.name == LEXICAL and each.exhausted for each in table.retrievers):
         return False
-    if any(each.retriever.name == LEXICAL and each.exhausted for each in table.retrievers):
-        return False
-    if retrieval_depth(request, policy) > policy.settings.depth:
-        return True
-    threshold = _threshold(request, user, policy, table, window)
-    return threshold is None or _unseen_bound(results, table) >= threshold - 1e-9
+    threshold = _threshold(policy, table, max(_SURE_HITS, _reordered(request, user, policy, window)))
+    return threshold is None or _unseen_bound(results, table) >= _ALLOWANCE * threshold - 1e-9
 
 
 def _unseen_bound(results: RetrievalResults, table: CandidateTable) -> float:
@@ -170,10 +171,14 @@ def _weighted(table: CandidateTable) -> list[tuple[RetrieverResult, float]]:
     return list(zip(table.retrievers, table.weights.tolist(), strict=True))
 
 
-def _threshold(request: Request, user: UserState, policy: RankingPolicy, table: CandidateTable, window: int) -> float | None:
-    """Return what an item must score to be among the hits that are looked at; None where every candidate may be."""
-    reordered = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
-    wanted = max(request.end, window, RERANK_DEPTH if reordered else 0)
+def _reordered(request: Request, user: UserState, policy: RankingPolicy, window: int) -> int:
+    """Return how many of the best hits may be put in another order. window: those that a learned ranking orders."""
+    reranked = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
+    return max(window, RERANK_DEPTH if reranked else 0)
+
+
+def _threshold(policy: RankingPolicy, table: CandidateTable, wanted: int) -> float | None:
+    """Return what an item must score to be among so many hits; None where every candidate may be."""
     if wanted >= len(table.item_ids) or table.is_deep.any():
         return None
     lower, _ = score_bounds(table)

@@ -25,7 +25,17 @@ from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 
-__all__ = ["JoinedHits", "find_nearest", "joined_body", "nearest_depth", "parse_joined", "rest_body", "rest_scores", "seq_no_of"]
+__all__ = [
+    "JoinedHits",
+    "find_nearest",
+    "joined_body",
+    "joined_size",
+    "nearest_depth",
+    "parse_joined",
+    "rest_body",
+    "rest_scores",
+    "seq_no_of",
+]
 
 _NEAREST = 100
 _NEAREST_OF_ALL = 500
@@ -82,14 +92,15 @@ def joined_body(
         matching: Clause = {"bool": {"filter": [{"ids": {"values": list(listed)}}, match_query(request.text)]}}
         should.append({"constant_score": {"filter": matching, "boost": mark}})
     return {
-        "size": _size(retrieval_depth(request, policy), len(vectors), listed, policy),
+        "size": joined_size(retrieval_depth(request, policy), len(vectors), listed, policy),
         **hit_fields(policy),
         "track_total_hits": True,
         "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if len(should) > 1 or filters else words,
     }
 
 
-def _size(depth: int, vectors: int, listed: Sequence[str] | None, policy: RankingPolicy) -> int:
+def joined_size(depth: int, vectors: int, listed: Sequence[str] | None, policy: RankingPolicy) -> int:
+    """Return how many hits `joined_body` asks for, of which `depth` are found by words alone."""
     # Words and vectors find many of what is listed anyway.
     size = depth + nearest_depth(policy) * _shards(policy) * vectors + len(listed or ()) // 2
     return min(size, _MAX_HITS)
@@ -111,7 +122,7 @@ def parse_joined(
     matching = int(np.count_nonzero(words > 0.0))
     unmatched = frozenset(ids[row] for row in order[matching:].tolist())
     # The first hits of a deeper search are all that the ordinary one finds.
-    ordinary = _size(policy.settings.depth, vectors, listed, policy)
+    ordinary = joined_size(policy.settings.depth, vectors, listed, policy)
     return JoinedHits(
         {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
         unmatched,

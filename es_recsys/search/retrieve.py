@@ -19,6 +19,7 @@ from es_recsys.search.joined_search import (
     JoinedHits,
     find_nearest,
     joined_body,
+    joined_size,
     nearest_depth,
     parse_joined,
     rest_body,
@@ -50,6 +51,7 @@ __all__ = [
     "RetrievalResults",
     "RetrieverResult",
     "list_best",
+    "ordinary_responses",
     "parse_responses",
     "plan_retrieval",
     "rest_of_plan",
@@ -356,6 +358,14 @@ def rest_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -
     words = next(each.query for each in plan.planned if each.retriever.name == LEXICAL)
     listed = dict.fromkeys(item_id for query in others for item_id in query.get("ids", {}).get("values", ()))
     return rest_body(words, [query for query in others if "knn" in query], tuple(listed), request, policy)
+
+
+def ordinary_responses(policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]) -> list[Response]:
+    """Return the responses to the bodies of a joined plan for a deep page as those for an ordinary page are."""
+    first, *others = responses
+    listed = None if plan.head is None else plan.head.item_ids
+    size = joined_size(policy.settings.depth, len(plan.joined or ()), listed, policy)
+    return [{**first, "hits": {**first["hits"], "hits": hits_of(first)[:size]}}, *others]
 
 
 def _joined_result(

@@ -11,7 +11,14 @@ from es_recsys.search.candidates import CandidateTable, build_candidates, needs_
 from es_recsys.search.hit_names import ids_body, item_of_write, name_hits, unknown_writes
 from es_recsys.search.query_dsl import Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
-from es_recsys.search.retrieve import RetrievalResults, parse_responses, plan_retrieval, rest_of_plan
+from es_recsys.search.retrieve import (
+    RetrievalPlan,
+    RetrievalResults,
+    ordinary_responses,
+    parse_responses,
+    plan_retrieval,
+    rest_of_plan,
+)
 from es_recsys.serving.operations import Flow, MultiSearch
 
 __all__ = ["Retrieved", "raise_if_all_failed", "retrieve"]
@@ -41,8 +48,7 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     """
     index = policy.metadata.index
     plan = plan_retrieval(request, user, policy)
-    at_once = retrieval_depth(request, policy) > policy.settings.depth or broad.has(request, user)
-    rest = rest_of_plan(request, policy, plan) if at_once else None
+    rest = rest_of_plan(request, policy, plan) if broad.has(request, user) else None
     bodies = plan.bodies if rest is None else (*plan.bodies, rest)
     responses = (yield MultiSearch(index, bodies)) if bodies else []
     is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
@@ -50,18 +56,42 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
         # Whatever is wrong with one vector must not cost the words.
         return (yield from retrieve(request, user, replace(policy, forward=None), broad, window))
     raise_if_all_failed(responses[: len(plan.searched)])
+    responses, others = responses[: len(plan.bodies)], responses[len(plan.bodies) :]
     results = parse_responses(request, user, policy, plan, responses)
     table = build_candidates(request, user, policy, results)
-    if not at_once and needs_rest(request, user, policy, results, table, window):
-        broad.add(request, user)
+    found = Retrieved(policy, results, table, bool(plan.searched), responses)
+    if not _needs_rest(request, user, policy, plan, responses, results, table, window):
+        broad.discard(request, user)
+        return found
+    if rest is None:
         rest = rest_of_plan(request, policy, plan)
-        if rest is not None:
-            found = yield MultiSearch(index, (rest,))
-            yield from _name_hits(policy, found)
-            responses = [*responses, *found]
-            results = parse_responses(request, user, policy, plan, responses)
-            table = build_candidates(request, user, policy, results)
-    return Retrieved(policy, results, table, bool(plan.searched), responses)
+        if rest is None:
+            return found
+        broad.add(request, user)
+        others = yield MultiSearch(index, (rest,))
+        yield from _name_hits(policy, others)
+    responses = [*responses, *others]
+    results = parse_responses(request, user, policy, plan, responses)
+    return replace(found, results=results, table=build_candidates(request, user, policy, results), responses=responses)
+
+
+def _needs_rest(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    plan: RetrievalPlan,
+    responses: Sequence[Response],
+    results: RetrievalResults,
+    table: CandidateTable,
+    window: int,
+) -> bool:
+    """Return what `needs_rest` does, for a page beyond the ordinary depth as for those before it."""
+    if plan.joined is None or retrieval_depth(request, policy) <= policy.settings.depth:
+        return needs_rest(request, user, policy, results, table, window)
+    ordinary = replace(request, offset=0, n=1)
+    results = parse_responses(ordinary, user, policy, plan, ordinary_responses(policy, plan, responses))
+    table = build_candidates(ordinary, user, policy, results)
+    return needs_rest(ordinary, user, policy, results, table, window)
 
 
 def _name_hits(policy: RankingPolicy, responses: Sequence[Response]) -> Flow[bool]:
