@@ -72,6 +72,7 @@ def _measure(client: Client, size: int, parts: set[str], calls: int, repetitions
         loading.index(client, catalogue)
     _freeze_garbage()
     if PLAIN in parts:
+        loading.store_forward_index(client)
         show(title("a plain catalogue"), answers.COLUMNS, answers.plain_catalogue(client, questions, calls))
     if not parts & WITH_EVENTS:
         return

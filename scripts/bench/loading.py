@@ -21,10 +21,11 @@ from es_recsys.index.documents import content_digest, to_document
 from es_recsys.index.refresh import refresh_disabled
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.sample import SampleStore, sample_store
+from es_recsys.serving import stored_forward_index
 from es_recsys.serving.workspace import drop_store
 from es_recsys.settings import Settings
 
-__all__ = ["COLUMNS", "FIELD", "Catalogue", "drop", "index", "make", "throughput", "warm_up"]
+__all__ = ["COLUMNS", "FIELD", "Catalogue", "drop", "index", "make", "store_forward_index", "throughput", "warm_up"]
 
 COLUMNS = ["measured", "ours", "bare", "ratio", "goal"]
 FIELD = "text_vector"
@@ -115,6 +116,13 @@ def index(client: Client, catalogue: Catalogue) -> float:
         assert report.added == len(catalogue.items), report
 
     return timed(load)
+
+
+def store_forward_index(client: Client) -> None:
+    """Store the forward index of the catalogue, as `items load` does at its end."""
+    stored_forward_index.store_forward_index(
+        client.workspace.job_es, client.settings, client.workspace.snapshots.latest().metadata
+    )
 
 
 def _bare(client: Client, catalogue: Catalogue, chunks: Sequence[bytes]) -> float:
