@@ -7,7 +7,8 @@ what no system sees; they come several times, each time for a genre, a director,
 sooner, and take what pleases them. All but the last film of each user are loaded as views by order, `train` chooses by itself,
 and the store is searched through Elasticsearch (at ES_RECSYS_URL, else a node of its own) for the last one: by one of its genres,
 its director, an actor or a tag, with the whole catalogue as competition and the films that the user has seen left out. NDCG@10
-of the neutral answer and of the personal one, with 95 % intervals and their difference paired. With --alone also of each
+of the neutral answer and of the personal one, with the weights that `train` chose for searches and with the usual ones, with 95 %
+intervals and what they gain over the neutral answer. With --alone also of each
 personalised retriever beside those that match the words.
 
 Seeds 1 and 2 are for development; 3 takes no part in any choice.
@@ -20,7 +21,7 @@ import gzip
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ from es_recsys import Client
 from es_recsys.evaluation import EvalQuery, accuracy, ask, bootstrap
 from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
+from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.sources.read_options import ReadOptions
 from es_recsys.training.served_ranker import Change, ServedRanker, only_retriever, without_person
 from es_recsys.types import Item
@@ -217,9 +220,20 @@ def load(client: Client, shop: Shop) -> None:
             print(line, flush=True)
 
 
+def usual_weights(policy: RankingPolicy) -> RankingPolicy:
+    """Return the policy without what was chosen for kinds of searches."""
+    tables = {name: table for name, table in policy.retriever_weights.items() if name not in SEARCH_KINDS}
+    return replace(policy, retriever_weights=tables)
+
+
 def measured(client: Client, questions: Sequence[EvalQuery], alone: bool) -> dict[str, NDArray[np.float64]]:
     """Return ranking -> NDCG@10 of each question."""
-    changes: dict[str, Change | None] = {"neutral": without_person, "personal": None}
+    changes: dict[str, Change | None] = {
+        "neutral, usual weights": lambda policy: without_person(usual_weights(policy)),
+        "personal, usual weights": usual_weights,
+        "neutral": without_person,
+        "personal": None,
+    }
     if alone:
         names = ("taste_text", "popularity", *client.workspace.snapshots.latest().models)
         changes |= {f"{name} alone": only_retriever(name) for name in names}

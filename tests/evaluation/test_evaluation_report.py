@@ -26,7 +26,8 @@ from es_recsys.evaluation.results import METRICS, Comparison, Measured, compared
 from es_recsys.evaluation.statistics import Estimate
 from es_recsys.evaluation.tuner import Trial
 from es_recsys.jobs.report import write_report
-from es_recsys.training.tune_weights import TunedSituation, WeightsTuneReport
+from es_recsys.training.tune_weights import WeightsTuneReport
+from es_recsys.training.weight_choice import TunedSituation
 
 VOID = {"meta", "link", "path", "use", "br"}
 NASTY = '<script>alert("1")</script> & "co"'

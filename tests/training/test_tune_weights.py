@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
 from es_recsys.evaluation.weights import RetrieverScores, padded_scores
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.training.score_cache import ScoreCache
-from es_recsys.training.tune_weights import _chosen, _tuned, logit_weights, next_items
+from es_recsys.training.tune_weights import _judged_shares, _with_joined_words
+from es_recsys.training.weight_choice import _keeping_titles, best_weights, choose_weights, logit_weights
+from es_recsys.training.weight_questions import next_items
 
 RETRIEVERS = ("als", "popularity", "covisitation")
 
@@ -54,7 +57,7 @@ def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> No
     sheet = _sheet((0.0, 0.0, 8.0, 0.0), 250)
     who = [f"u{row // 2}" for row in range(250)]
     before = {"als": 1.0, "popularity": 0.0, "covisitation": 0.1}
-    found = _tuned("no_query", sheet, _of_all(before, sheet), who, 400, None, 7)
+    found = choose_weights("no_query", sheet, _of_all(before, sheet), who, 400, None, 7)
     assert found.kept
     assert found.weights["covisitation"] > 2 * max(found.weights["als"], found.weights["popularity"])
     assert found.before == pytest.approx(sheet.ndcg(before).mean())
@@ -65,7 +68,7 @@ def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> No
 def test_no_change_of_one_retriever_betters_what_was_found() -> None:
     sheet = _sheet((1.0, 0.0, 2.0, 4.0), 400)
     start = {"als": 0.9, "popularity": 1.0, "covisitation": 0.12}
-    result = _chosen(sheet, start, 1_000, 60.0)[1]
+    result = best_weights(sheet, start, 1_000, 60.0)[1]
     assert result.best is not None
     found = result.best.settings
     reached = sheet.ndcg(found).mean()
@@ -73,6 +76,39 @@ def test_no_change_of_one_retriever_betters_what_was_found() -> None:
     values = {one.settings["als"] for one in result.trials}
     assert len(values) > 10
     assert all(sheet.ndcg({**found, retriever: value}).mean() <= reached for retriever in RETRIEVERS for value in values)
+
+
+def test_where_judgments_weighed_words_and_vectors_they_are_one_signal() -> None:
+    rng = np.random.default_rng(2)
+    names = ("lexical", "text_vector", "als")
+    candidates = [
+        [(f"i{n:02}", 0.0, dict(zip(names, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))] for _ in range(9)
+    ]
+    apart = padded_scores(names, candidates, [{"i03": 1.0}] * 9)
+    judged = IndexMetadata(store="s", version=1, retriever_weights={"query": {"lexical": 0.8, "text_vector": 0.4}})
+    shares = _judged_shares(judged, names)
+    assert shares == {"text_vector": pytest.approx(0.5)}
+    joined = _with_joined_words(apart, shares)
+    assert (
+        joined.ndcg({"lexical": 0.6, "als": 0.2}).tolist()
+        == apart.ndcg({"lexical": 0.6, "text_vector": 0.3, "als": 0.2}).tolist()
+    )
+    assert _judged_shares(IndexMetadata(store="s", version=1), names) == {}
+
+
+def test_no_title_is_lost() -> None:
+    # One candidate is found by the words, another is what everybody takes.
+    def asked(words: float) -> RetrieverScores:
+        pair = [("a", 0.0, {"lexical": 1.0}), ("b", 0.0, {"lexical": words, "als": 1.0})]
+        return padded_scores(("lexical", "als"), [pair] * 4, [{"a": 1.0}] * 4)
+
+    neutral = np.array([1.0, 0.0])
+    weights = {"lexical": 1.0, "als": 0.8}
+    before = np.tile([1.0, 0.5], (4, 1))
+    kept = _keeping_titles(weights, (asked(0.1), before), neutral)
+    assert kept == weights
+    assert _keeping_titles(weights, (asked(0.5), before), neutral) == {"lexical": 1.0, "als": pytest.approx(0.48)}
+    assert _keeping_titles(weights, None, neutral) == weights
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -84,7 +120,7 @@ def test_in_noise_the_weights_stay(seed: int) -> None:
     ]
     sheet = padded_scores(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
     before = dict.fromkeys(RETRIEVERS, 0.5)
-    found = _tuned("no_query", sheet, _of_all(before, sheet), [""] * 120, 400, None, 7)
+    found = choose_weights("no_query", sheet, _of_all(before, sheet), [""] * 120, 400, None, 7)
     assert not found.kept
     assert found.weights == before
     # The best of many looks better on the questions that it was chosen by; it must not be judged by those.
@@ -119,7 +155,7 @@ def test_the_same_weights_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> No
 
     sheet = _sheet((1.0, 0.0, 2.0, 0.0), 60)
     monkeypatch.setattr(RetrieverScores, "ndcg", counting)
-    _chosen(sheet, dict.fromkeys(RETRIEVERS, 0.5), 200, 60.0)
+    best_weights(sheet, dict.fromkeys(RETRIEVERS, 0.5), 200, 60.0)
     assert len(scored) > 30
     assert len(scored) == len(set(scored))
 
