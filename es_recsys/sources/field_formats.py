@@ -72,10 +72,9 @@ class FieldFormatInference:
                 inference.add(fields[name])
 
     def add_columns(self, fields: Mapping[str, Sequence[Any]]) -> None:
-        """Look at the fields of many rows. Ids are looked at once each, as a repeated one tells nothing new."""
+        """Look at the fields of many rows."""
         for name, ids in self.ids.items():
-            for value in dict.fromkeys(fields.get(name, ())):
-                ids.add(value)
+            ids.add_all(fields.get(name, ()))
         for name, times in self.times.items():
             times.add_all(fields.get(name, ()))
 

@@ -107,11 +107,9 @@ class PlainRows:
         _ordinary(field, values)
         if field == "timestamp" and all(value[:1] in _DIGITS for value in values if type(value) is str):
             return values  # nothing that begins so means nothing
-        distinct = set(values)
-        if any(map(is_null, distinct)):
-            nulls = {value for value in distinct if is_null(value)}
-            return [None if value in nulls else value for value in values]
-        return values
+        # What was checked before means something.
+        nulls = set(filter(is_null, set(values).difference(self._known.get(field, ()), (None,))))
+        return [None if value in nulls else value for value in values] if nulls else values
 
     def _event_types(self, actions: list[Any] | None) -> list[str]:
         if actions is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -91,6 +91,12 @@ class IdFormatInference:
             self._rewritten = self._rewritten or (text, whole)
             if _lost_digits(text):
                 self._shortened = self._shortened or text
+
+    def add_all(self, values: Iterable[Any]) -> None:
+        """Look at many ids, each once, as a repeated one tells nothing new."""
+        if self._numbers:
+            for value in dict.fromkeys(values):
+                self.add(value)
 
     def infer(self) -> IdFormat:
         """Return the format that all values fit."""

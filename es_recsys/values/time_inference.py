@@ -43,7 +43,7 @@ class TimeFormatInference:
 
     def add_all(self, values: Sequence[Any]) -> None:
         """Look at many values, as `add` does; most are ISO 8601 and settle nothing."""
-        left = [value for value in values if not (type(value) is str and value[4:5] == "-" and value[:4].isdigit())]
+        left = [value for value in values if type(value) is not str or value[4:5] != "-" or not value[:4].isdigit()]
         self._others += len(values) - len(left)
         for value in left:
             self.add(value)
