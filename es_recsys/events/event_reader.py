@@ -165,6 +165,13 @@ class EventReader:
         with self._database.reading() as connection:
             return sorted(connection.execute(query.where(event.event_type.in_(event_types))).scalars())
 
+    def actors_with(self, event_type: str) -> list[str]:
+        """Return the actors with an event of this type that counts, in order."""
+        event = EVENTS.c
+        query = sa.select(event.actor).distinct().where(event.store == self._store, event.quarantine.is_(None))
+        with self._database.reading() as connection:
+            return sorted(connection.execute(query.where(event.event_type == event_type)).scalars())
+
     def _in_actor_order(self) -> Iterator[StoredEvent]:
         event = EVENTS.c
         key = sa.tuple_(event.actor, event.row_no)

@@ -159,6 +159,10 @@ class EventStore:
         """
         return self._reader.item_ids(event_types)
 
+    def actors_with(self, event_type: str) -> list[str]:
+        """Return the actors with an event of this type that counts, in order."""
+        return self._reader.actors_with(event_type)
+
     @property
     def timed(self) -> bool:
         """Whether events have times; False where they have an order only. True while there are none."""

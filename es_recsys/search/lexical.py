@@ -143,7 +143,7 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
         "title": 0.9,
         "title.pairs": 0.5,
         "title.whole": 2.0,
-        "title.itself": 8.0,
+        "title.itself": 20.0,
         "title.typos": 0.05,
         "title.all": 0.05,
         "codes": 3.0,

@@ -47,7 +47,7 @@ from es_recsys.training.train_version import train_and_publish, train_spec
 from es_recsys.training.training_record import record_tuned
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
 from es_recsys.training.weight_choice import TunedSituation, choose_weights, is_matching
-from es_recsys.training.weight_questions import FEWEST_QUERIES, parts_of, questions_of, words_of
+from es_recsys.training.weight_questions import FEWEST_QUERIES, events_to_learn_from, parts_of, questions_of, words_of
 
 __all__ = ["SITUATIONS", "WeightsTuneReport", "tune_weights"]
 
@@ -58,6 +58,7 @@ _PROBE, _PROBE_WORDS = 0.3, 1.0
 # More than any profile has, so that scores are those of somebody well known.
 _WELL_KNOWN = 1e12
 _SMALLEST_SHARE = 1e-3
+_SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,8 @@ def _collected(
     progress: Progress | None,
 ) -> tuple[RetrieverScores, NDArray[np.float64]]:
     """Return what each retriever gives each candidate of each query, and the weights (q, l) until now."""
-    copy_events(scratch, work.events.scan(), split.rule, "train")
+    events = events_to_learn_from(work, split.queries, np.random.default_rng(_SEED))
+    copy_events(scratch, events, split.rule, "train")
     _train_alike(scratch, live)
     snapshot = scratch.snapshots.latest()
     retrievers = _retrievers(snapshot, name)

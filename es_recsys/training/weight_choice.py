@@ -42,6 +42,7 @@ _IN_WORDS = {
 # What the neutral answer counts in the choice of a search's weights, which it shares.
 _NEUTRAL = 0.25
 # Parts of the weights that don't match the query, of which the largest that loses no title is kept.
+_MARGIN = 1.25  # titles are asked for by other people, too
 _SHARES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0)
 # Words that name things say little for a query's vector, which finds what is put otherwise.
 _LEAST_VECTOR = 0.1
@@ -123,8 +124,11 @@ def _keeping_titles(
     scores, before = titles
     least = scores.first(before * neutral)
     for share in _SHARES:
-        tried = {name: weight * (1.0 if is_matching(name) else share) for name, weight in weights.items()}
-        if scores.first(tried) >= least:
+        tried, more = (
+            {name: weight * (1.0 if is_matching(name) else part) for name, weight in weights.items()}
+            for part in (share, _MARGIN * share)
+        )
+        if scores.first(more) >= least:
             break
     return tried
 

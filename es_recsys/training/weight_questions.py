@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from es_recsys.evaluation.rebuilt_searches import rebuilt_searches, title_search
 from es_recsys.evaluation.searches import search_outcomes
 from es_recsys.evaluation.splits import as_queries
 from es_recsys.evaluation.weights import RetrieverScores
+from es_recsys.events.actors import actor_of
+from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.retriever_weights import (
     SEARCH_KINDS,
@@ -24,7 +26,7 @@ from es_recsys.search.retrievers import LEXICAL
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
 
-__all__ = ["FEWEST_QUERIES", "next_items", "parts_of", "questions_of", "words_of"]
+__all__ = ["FEWEST_QUERIES", "events_to_learn_from", "next_items", "parts_of", "questions_of", "words_of"]
 
 FEWEST_QUERIES = 50
 """Queries that a choice takes."""
@@ -35,6 +37,10 @@ _ENOUGH_QUERIES = 200
 # them was worse by cross-validation than the usual weights, on a fifth better.
 _NEWEST = 0.2
 _TITLES = 400
+# Actors who searched that are looked at for a query, as not every search leads somewhere.
+_SEARCHERS = 5
+_MOST_EVENTS = 2_000_000
+_AT_ONCE = 500
 # Hits of words that tell the kind of a search, as in an answer of the usual depth.
 _DEPTH = 200
 
@@ -54,7 +60,7 @@ def questions_of(
     """
     if name == "no_query":
         return next_items(data, rng, users, targets), ()
-    split = search_outcomes(data, work.events.scan(), rng, users)
+    split = search_outcomes(data, _events_of(work, _searchers(work, rng, _SEARCHERS * users)), rng, users)
     if live.notes.get("bare"):
         return split, ()
     items = item_table(work, live)
@@ -62,6 +68,29 @@ def questions_of(
         rebuilt = rebuilt_searches(next_items(data, rng, users, targets), items, rng)
         split = max(rebuilt, split, key=len)
     return split, title_searches(split, items, rng, _TITLES) if len(split) else ()
+
+
+def events_to_learn_from(work: Workspace, queries: Sequence[EvalQuery], rng: np.random.Generator) -> Iterator[StoredEvent]:
+    """Yield the stored events; where they are very many, those of who asks and of others drawn by `rng`."""
+    count = work.events.count()
+    if count <= _MOST_EVENTS:
+        return work.events.scan()
+    asking = {actor_of(one.query.user_id, one.query.session_id) for one in queries}
+    actors = list(work.events.actors())
+    drawn = rng.random(len(actors)) < _MOST_EVENTS / count
+    return _events_of(work, [actor for actor, some in zip(actors, drawn.tolist(), strict=True) if some or actor in asking])
+
+
+def _searchers(work: Workspace, rng: np.random.Generator, most: int) -> list[str]:
+    """Return the actors who searched, drawn by `rng` where there are more."""
+    found = work.events.actors_with("search")
+    return [found[i] for i in np.sort(rng.permutation(len(found))[:most]).tolist()]
+
+
+def _events_of(work: Workspace, actors: Sequence[str]) -> Iterator[StoredEvent]:
+    for begin in range(0, len(actors), _AT_ONCE):
+        for own in work.events.rows_of(actors[begin : begin + _AT_ONCE]).values():
+            yield from own
 
 
 def next_items(data: Interactions, rng: np.random.Generator, users: int, targets: Collection[str]) -> EvalSplit:

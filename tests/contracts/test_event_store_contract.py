@@ -111,6 +111,14 @@ def test_without_a_time_the_receipt_counts(store: EventStore) -> None:
     assert store.append([event], NOW + 60).duplicates == 1
 
 
+def test_who_searched(store: EventStore) -> None:
+    searches = [Event(event_type="search", user_id=user, query="shoe") for user in ("u2", "u1", "u2", "u3")]
+    rows = store.append([view("a", user="u4"), *searches], NOW).rows
+    store.set_quarantine({rows[-1].row: "double"})
+    assert store.actors_with("search") == ["u:u1", "u:u2"]
+    assert store.actors_with("purchase") == []
+
+
 def test_what_has_changed_since_a_position(store: EventStore) -> None:
     start = store.log_position()
     rows = store.append([view("a"), view("b", user="u2"), view("c", user="u3")], NOW).rows

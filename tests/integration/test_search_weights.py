@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from recent_sample import recent_sample_store
 
@@ -13,6 +14,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
 from es_recsys.sample import SampleStore
 from es_recsys.search.retriever_weights import SEARCH_KINDS
+from es_recsys.training import weight_questions
 from es_recsys.training.served_ranker import ServedRanker, without_person
 
 pytestmark = pytest.mark.engine
@@ -34,6 +36,18 @@ def client(
         client.insert_items(shop.items)
         load_events(client.workspace, [file])
         yield client
+
+
+def test_of_very_many_events_those_of_some_are_learned_from(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = client.workspace.events
+    asking = [EvalQuery(Query(user_id="u0003"), {}), EvalQuery(Query(user_id="u0004"), {})]
+    rng = np.random.default_rng(0)
+    assert len(list(weight_questions.events_to_learn_from(client.workspace, asking, rng))) == events.count()
+    monkeypatch.setattr(weight_questions, "_MOST_EVENTS", events.count() // 5)
+    found = list(weight_questions.events_to_learn_from(client.workspace, asking, rng))
+    assert events.count() // 10 < len(found) < events.count() // 2
+    for user in ("u0003", "u0004"):
+        assert sum(event.user_id == user for event in found) == sum(event.user_id == user for event in events.scan())
 
 
 def test_what_is_surely_better_is_chosen_and_every_title_stays_first(client: Client, shop: SampleStore) -> None:

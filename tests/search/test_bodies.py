@@ -50,7 +50,7 @@ WORDS = {
     "bool": {
         "should": [
             {"bool": {"must": [{"match": {"title": {"query": "red shoe"}}}], "boost": 2.0}},
-            {"bool": {"must": [ITSELF], "boost": 8.0}},
+            {"bool": {"must": [ITSELF], "boost": 20.0}},
             {"bool": {"must": [EVERY_WORD], "boost": 0.05}},
             {"bool": {"must": [ITEM_ID], "boost": 3.0}},
             {"bool": {"must": [JOINED], "boost": 0.3}},

@@ -105,9 +105,9 @@ def test_no_title_is_lost() -> None:
     neutral = np.array([1.0, 0.0])
     weights = {"lexical": 1.0, "als": 0.8}
     before = np.tile([1.0, 0.5], (4, 1))
-    kept = _keeping_titles(weights, (asked(0.1), before), neutral)
+    kept = _keeping_titles(weights, (asked(0.0), before), neutral)
     assert kept == weights
-    assert _keeping_titles(weights, (asked(0.5), before), neutral) == {"lexical": 1.0, "als": pytest.approx(0.48)}
+    assert _keeping_titles(weights, (asked(0.5), before), neutral) == {"lexical": 1.0, "als": pytest.approx(0.4)}
     assert _keeping_titles(weights, None, neutral) == weights
 
 
