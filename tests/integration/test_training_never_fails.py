@@ -12,7 +12,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import ModelError
 from es_recsys.models import CoVisitation, UserKNN
-from es_recsys.training import model_selection, publish
+from es_recsys.training import model_selection, publish, train_version
 from es_recsys.training import train as training
 
 pytestmark = pytest.mark.engine
@@ -95,7 +95,7 @@ def test_what_can_not_be_served_is_left_out(
         ),
     )
     failing(publish, "index_users", ValueError("a library's own"))
-    failing(training, "compute_features", ValueError("a library's own"))
+    failing(train_version, "compute_features", ValueError("a library's own"))
     report = client.train()
     assert report.models == ("covisitation",) and report.weights == {"covisitation": 1.0}
     assert "userknn is left out when it was put into service. ValueError: a library's own" in report.chosen
