@@ -34,6 +34,8 @@ _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
 _LEAST_HIGHEST = 400
+# Numbers of writes for each item, up to which a table of all pays.
+_MOST_WRITES = 8
 # Of an item that was found 8 or 12 bytes are kept.
 _SEARCHES, _MOST_KEPT = 3_000, 1_000
 
@@ -196,7 +198,8 @@ class _Segment:
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
     newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. by_seq_no: (n,) int32, the
-    rows in the order of their `seq_no`. sketches: of the directions, by field, where they pay.
+    rows in the order of their `seq_no`. row_of_write: the row of each `seq_no`, -1 for none, where these are few. sketches: of
+    the directions, by field, where they pay.
     """
 
     ids: ItemIds
@@ -206,6 +209,7 @@ class _Segment:
     seq_no: NDArray[np.int64]
     newest: NDArray[np.int32]
     by_seq_no: NDArray[np.int32]
+    row_of_write: NDArray[np.int32] | None
     vectors: Mapping[str, ItemVectors]
     documents: Documents
     sketches: Mapping[str, VectorSketch]
@@ -228,6 +232,7 @@ class _Segment:
             block.seq_no,
             newest.astype(np.int32),
             _ascending(block.seq_no),
+            _row_of_write(block.seq_no),
             block.vectors,
             block.documents,
             sketches,
@@ -245,6 +250,7 @@ class _Segment:
             arrays["seq_no"],
             arrays["newest"],
             arrays["by_seq_no"] if "by_seq_no" in arrays else _ascending(arrays["seq_no"]),
+            _row_of_write(arrays["seq_no"]),
             {field: ItemVectors(arrays[_DIRECTIONS + field], arrays[_LENGTHS + field]) for field in fields},
             Documents(arrays["documents"], arrays["document_offsets"]),
             {
@@ -290,6 +296,9 @@ class _Segment:
         """Return the rows (m,) that these writes wrote, -1 for those of none."""
         if not len(self):
             return np.full(len(seq_no), -1, np.int64)
+        if self.row_of_write is not None:
+            known = (seq_no >= 0) & (seq_no < len(self.row_of_write))
+            return np.where(known, self.row_of_write[np.where(known, seq_no, 0)], -1).astype(np.int64)
         rows = self.by_seq_no[np.minimum(np.searchsorted(self.seq_no, seq_no, sorter=self.by_seq_no), len(self) - 1)]
         return np.where(self.seq_no[rows] == seq_no, rows, -1).astype(np.int64)
 
@@ -442,6 +451,8 @@ class ForwardIndex:
 
     def item_ids(self, rows: NDArray[np.int64]) -> list[str]:
         """Return the ids of rows, none of them -1."""
+        if not self._altered:
+            return self._base.ids.take(rows)
         found = [""] * len(rows)
         for segment, positions, there in self._segments(rows):
             for position, item_id in zip(positions.tolist(), segment.ids.take(there), strict=True):
@@ -686,6 +697,16 @@ def _sketched_like(base: _Segment, block: ItemBlock) -> _Segment:
 
 def _ascending(values: NDArray[np.int64]) -> NDArray[np.int32]:
     return np.argsort(values, kind="stable").astype(np.int32)
+
+
+def _row_of_write(seq_no: NDArray[np.int64]) -> NDArray[np.int32] | None:
+    """Return the row of each number of a write, -1 for none; None where the numbers are many more than the items."""
+    writes = int(seq_no.max(initial=-1)) + 1
+    if writes > _MOST_WRITES * len(seq_no) or seq_no.min(initial=0) < 0:
+        return None
+    found = np.full(writes, -1, np.int32)
+    found[seq_no] = np.arange(len(seq_no), dtype=np.int32)
+    return found
 
 
 def _around(segment: _Segment, newest: NDArray[np.int32], n: int, moment: float) -> NDArray[np.int64]:

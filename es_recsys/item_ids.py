@@ -61,8 +61,7 @@ class ItemIds(Sequence[str]):
         """Return the item_idx (n,) int64 of each id, -1 for one that is not here."""
         if len(item_ids) > _FEW:
             return self._search(item_ids)
-        recent = self._recent
-        found = [recent.get(item_id) for item_id in item_ids]
+        found = list(map(self._recent.get, item_ids))
         if None in found:
             asked = [item_id for item_id, item_idx in zip(item_ids, found, strict=True) if item_idx is None]
             new = dict(zip(asked, self._search(asked).tolist(), strict=True))
@@ -96,8 +95,8 @@ class ItemIds(Sequence[str]):
         """Return the ids of the items at `item_idx`."""
         if len(item_idx) > _FEW:
             return self._decode(item_idx)
-        recent, wanted = self._recent_ids, np.asarray(item_idx).tolist()
-        found = [recent.get(idx) for idx in wanted]
+        wanted = np.asarray(item_idx).tolist()
+        found = list(map(self._recent_ids.get, wanted))
         if None in found:
             asked = [idx for idx, item_id in zip(wanted, found, strict=True) if item_id is None]
             new = dict(zip(asked, self._decode(np.array(asked, np.int64)), strict=True))

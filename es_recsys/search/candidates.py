@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, takewhile
 from typing import Any
 
 import numpy as np
@@ -324,7 +324,8 @@ def _list_scores(user: UserState, policy: RankingPolicy, result: RetrieverResult
         raw = np.asarray(scorer(ids), np.float64)
     else:
         ranked = ranked_list(result.retriever, user, policy)
-        known = dict(ranked[:MAX_LIST_IDS]) | {item_id: score for item_id, score in ranked if score < 0.0}
+        # Best first, so that what speaks against an item comes last.
+        known = dict(ranked[:MAX_LIST_IDS]) | dict(takewhile(lambda each: each[1] < 0.0, reversed(ranked)))
         raw = np.array([known.get(item_id, 0.0) for item_id in ids], np.float64)
     return np.clip(raw / result.best, -1.0, 1.0)
 

@@ -22,7 +22,7 @@ from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
 from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, CONSTANT, match_query
 from es_recsys.search.products import id_filter
-from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_id_of
+from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_ids_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
 
 __all__ = [
@@ -112,7 +112,7 @@ def parse_joined(
     """Read the response to `joined_body` with so many vectors and this list."""
     marked = vectors + (listed is not None)
     hits = hits_of(response)
-    ids = [item_id_of(hit) for hit in hits]
+    ids = item_ids_of(hits)
     mark = _mark(request, policy)
     scores = np.array([hit["_score"] for hit in hits], np.float64)
     marks = (scores // mark).astype(np.int64)
@@ -127,7 +127,7 @@ def parse_joined(
         {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
         unmatched,
         [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(marked)],
-        seq_no_of(response),
+        dict(zip(ids, [hit["_seq_no"] for hit in hits], strict=True)),
         int(response["hits"]["total"]["value"]) - len(unmatched),
         [item_id for item_id, score in zip(ids[:ordinary], words.tolist(), strict=False) if score > 0.0],
         # What has no mark comes last, by words alone.
@@ -164,12 +164,13 @@ def rest_scores(response: Response, vectors: int, request: Request, policy: Rank
     """Return item id -> BM25 of what `rest_body` found, as precise as in a joined response with so many vectors."""
     hits = hits_of(response)
     scores = _on_grid(np.array([hit["_score"] for hit in hits], np.float64), _mark(request, policy), vectors)
-    return dict(zip(map(item_id_of, hits), scores.tolist(), strict=True))
+    return dict(zip(item_ids_of(hits), scores.tolist(), strict=True))
 
 
 def seq_no_of(response: Response) -> dict[str, int]:
-    """Return item id -> number of the write that was found, of the hits of `joined_body` or `rest_body`."""
-    return {item_id_of(hit): hit["_seq_no"] for hit in hits_of(response)}
+    """Return item id -> number of the write that was found, of the hits of `rest_body`."""
+    hits = hits_of(response)
+    return dict(zip(item_ids_of(hits), [hit["_seq_no"] for hit in hits], strict=True))
 
 
 def _on_grid(scores: NDArray[np.float64], mark: float, marks: int) -> NDArray[np.float64]:

@@ -51,7 +51,10 @@ def local_scores(
         vectors = np.stack([queries[name]["knn"]["query_vector"] for name in names])
         products = forward.scores(field, rows, vectors).astype(np.float64)
         found |= {name: products[:, k] for k, name in enumerate(names)}
-    return {name: np.where(rows >= 0, np.nan_to_num(scores, nan=0.0), np.nan) for name, scores in found.items()}
+    for scores in found.values():
+        scores[np.isnan(scores)] = 0.0
+        scores[rows < 0] = np.nan
+    return found
 
 
 def recency_scores(request: Request, policy: RankingPolicy, created_at: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,19 +67,37 @@ def _best_sums(
     and Naor ("Optimal aggregation algorithms for middleware", 2003).
     """
     near = [forward.highest(knn["field"], knn["query_vector"][None])[0] for _, knn in vectors]
-    weights = [weight for weight, _ in vectors]
-    last = math.fsum(weight * max(float(scores.min(initial=1.0)), 0.0) for weight, (_, scores) in zip(weights, near, strict=True))
-    found = np.unique(np.concatenate([rows for rows, _ in near])) if len(near) > 1 else near[0][0] if near else prior.rows[:0]
-    if len(prior.rows):
-        places = np.minimum(np.searchsorted(prior.rows, found), len(prior.rows) - 1)
-        found = found[prior.rows[places] != found]
-    rows = np.concatenate([prior.rows, found])
-    totals = np.concatenate([prior.scores, np.full(len(found), prior.bound, np.float32)])
-    shown = ~np.isin(rows, hidden)
-    rows, totals = rows[shown], totals[shown]
-    for weight, knn in vectors:
-        totals += weight * np.clip(forward.rough_scores_of(knn["field"], rows, knn["query_vector"]), 0.0, 1.0)
-    return rows, totals, prior.bound + last
+    among = np.zeros(forward.end, np.bool_)
+    for some in (prior.rows, *(rows for rows, _ in near)):
+        among[some] = True
+    among[hidden[hidden >= 0]] = False
+    rows = np.flatnonzero(among)
+    totals = _spread(forward, prior.rows, prior.scores, prior.bound)[rows]
+    scores = (
+        np.stack([_spread(forward, *found, np.nan)[rows] for found in near]) if near else np.zeros((0, len(rows)), np.float32)
+    )
+    weights = np.array([weight for weight, _ in vectors], np.float32)
+    last = np.array([max(float(found.min(initial=1.0)), 0.0) for _, found in near], np.float32)
+    unknown = np.isnan(scores)
+    lower = totals + weights @ np.where(unknown, 0.0, np.clip(scores, 0.0, 1.0))
+    upper = lower + weights @ np.where(unknown, last[:, None], 0.0)
+    # Of what can't be among the best, nothing more is asked.
+    least = float(np.partition(lower, -_LISTED - 1)[-_LISTED - 1]) if len(rows) > _LISTED else -math.inf
+    asked = np.flatnonzero((upper > lower) & (upper >= least))
+    for k, (_, knn) in enumerate(vectors):
+        lacking = asked[unknown[k, asked]]
+        exact = forward.rough_scores_of(knn["field"], rows[lacking], knn["query_vector"])
+        upper[lacking] += weights[k] * (np.clip(exact, 0.0, 1.0) - last[k])
+    return rows, upper, prior.bound + float(weights @ last)
+
+
+def _spread(
+    forward: ForwardIndex, rows: NDArray[np.integer[Any]], values: NDArray[np.float32], other: float
+) -> NDArray[np.float32]:
+    """Return the values of rows, and another one for all other rows."""
+    found = np.full(forward.end, other, np.float32)
+    found[rows] = values
+    return found
 
 
 def _is_known(forward: ForwardIndex, retriever: Retriever, query: Clause) -> bool:

@@ -15,6 +15,7 @@ __all__ = [
     "hits_of",
     "is_partial",
     "item_id_of",
+    "item_ids_of",
     "total_of",
 ]
 
@@ -51,6 +52,11 @@ def item_id_of(hit: Mapping[str, Any]) -> str:
     """Return the id of a hit, of a body with IDS_ONLY or another."""
     found: str = hit["_id"] if "_id" in hit else hit["fields"]["item_id"][0]
     return found
+
+
+def item_ids_of(hits: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of hits."""
+    return [hit["_id"] if "_id" in hit else hit["fields"]["item_id"][0] for hit in hits]
 
 
 def is_partial(response: Response) -> bool:

@@ -218,10 +218,10 @@ def content_vector_field(policy: RankingPolicy) -> str | None:
 def _missing_scores(policy: RankingPolicy, table: CandidateTable, rows: Sequence[int]) -> tuple[MissingScores, ...]:
     missing_scores = []
     unknown = np.isnan(table.scores[list(rows)])
-    for column, result in enumerate(table.retrievers):
-        missing = tuple(table.item_ids[row] for row, lacks in zip(rows, unknown[:, column].tolist(), strict=True) if lacks)
-        if missing:
-            missing_scores.append(MissingScores(column, missing, scoring_body(result.query, missing, policy)))
+    for column in np.flatnonzero(unknown.any(axis=0)).tolist():
+        missing = tuple(table.item_ids[rows[k]] for k in np.flatnonzero(unknown[:, column]).tolist())
+        query = table.retrievers[column].query
+        missing_scores.append(MissingScores(column, missing, scoring_body(query, missing, policy)))
     return tuple(missing_scores)
 
 
