@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.batching import batched
+from es_recsys.batching import batched, map_ahead
 from es_recsys.errors import WriteError
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.event_arrays import EventArrays
@@ -304,8 +304,13 @@ class _ProfilePass:
     def _look_up(self, item_ids: Iterable[str]) -> None:
         """Have the content of items at hand."""
         lacking = [item_id for item_id in item_ids if item_id not in self._content]
-        found = self.work.driver.run(fetch_item_content(self.snapshot, lacking))
-        self._content.update((item_id, found.get(item_id)) for item_id in lacking)
+
+        def fetch(ids: Sequence[str]) -> dict[str, ItemContent | None]:
+            found = self.work.driver.run(fetch_item_content(self.snapshot, ids))
+            return {item_id: found.get(item_id) for item_id in ids}
+
+        for found in map_ahead(fetch, batched(lacking, _BATCH_SIZE), 2):
+            self._content.update(found)
 
     def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
         """Look up the rows' items, and flag rows on unknown ones in the event store; return whether one came just now."""
