@@ -34,5 +34,8 @@ def with_search_weights(work: Workspace, report: TrainReport, seed: int, progres
     if tuned is not None:
         for line in tuned.lines():
             notes.say(line)
-        notes.figures["searches"] = tuned.to_dict()["situations"]
+        found = tuned.to_dict()["situations"]
+        notes.figures["searches"] = {
+            kind: {name: value for name, value in one.items() if name != "history"} for kind, one in found.items()
+        }
     return replace(report, chosen=(*report.chosen, *notes.lines), figures={**report.figures, **notes.figures})
