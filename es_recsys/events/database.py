@@ -112,8 +112,8 @@ class Database:
 def _insert_values(table: sa.Table, keys: Sequence[str]) -> InsertMany:
     """Return `insert_many` for SQLite. It leaves out columns without values, as binding nothing takes as long as a value.
 
-    A statement of many rows takes less time than one a row, and lets other threads go on meanwhile. OR FAIL keeps SQLite from
-    copying every page that the statement changes, so as to undo the statement alone: what fails ends the whole transaction.
+    A statement of many rows takes less time than one a row. OR FAIL keeps SQLite from copying every page that the statement
+    changes, so as to undo the statement alone: what fails ends the whole transaction.
     """
 
     def insert(connection: sa.Connection, columns: Sequence[Sequence[Any]]) -> int:

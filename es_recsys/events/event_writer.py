@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -90,47 +89,33 @@ class EventWriter:
         self._insert = database.insert_many(EVENTS, ("store", "digest"))
 
     def append(self, events: EventColumns, received_at: float) -> AppendResult:
-        if not len(events):
-            return AppendResult([])
-        ready = self._prepare(events, ReceiptClock.for_batch(events, received_at))
-        new, counts, dwell_ms = self._write(ready)
-        rows = [_stored(row, it, dwell_ms, ready.scale) for row, it in new.records()]
+        new, counts, dwell_ms, scale = self._write(events, ReceiptClock.for_batch(events, received_at))
+        rows = [_stored(row, it, dwell_ms, scale) for row, it in new.records()]
         return AppendResult(rows, counts.duplicates, counts.refused, counts.clamped, counts.quarantined)
 
-    def load(
-        self, batches: Iterable[EventColumns], received_at: float, on_written: OnWritten | None = None
-    ) -> Iterator[LoadResult]:
-        """Append each batch as `append` does, and yield what became of it, without the rows, which cost as much as the writing.
+    def load(self, events: EventColumns, received_at: float, on_written: OnWritten | None = None) -> LoadResult:
+        """Append as `append` does, without returning the rows, which cost as much as the writing.
 
-        The next batch is made ready while one is written, which needs another core. The store's progress tells how far loads
-        have come. on_written: gets the rows that are new, their numbers and columns.
+        The store's progress tells how far loads have come. on_written: gets the rows that are new, their numbers and columns.
         """
-        clock = ReceiptClock.for_files(received_at)
+        new, counts, _, _ = self._write(events, ReceiptClock.for_files(received_at), loading=True)
+        if on_written is not None:
+            on_written(new.numbers, new.columns)
+        return counts
 
-        def result(writing: Future[tuple[_NewRows, LoadResult, bool]]) -> LoadResult:
-            new, counts, _ = writing.result()
-            if on_written is not None:
-                on_written(new.numbers, new.columns)
-            return counts
+    def _write(
+        self, events: EventColumns, clock: ReceiptClock, *, loading: bool = False
+    ) -> tuple[_NewRows, LoadResult, bool, RatingScale]:
+        """Write the events that are new.
 
-        with ThreadPoolExecutor(1, thread_name_prefix="es-recsys-events") as pool:
-            writing = None
-            for batch in batches:
-                ready = self._prepare(batch, clock)
-                if writing is not None:
-                    yield result(writing)  # a batch that fails is the last one
-                writing = pool.submit(self._write, ready, loading=True)
-            if writing is not None:
-                yield result(writing)
-
-    def _prepare(self, events: EventColumns, clock: ReceiptClock) -> _ReadyRows:
-        """Work out what there is to write, before the lock is taken, so that others wait for the writing alone."""
-        timed, scale = self._timed_for(events), self._scale(events)
-        return _ReadyRows(events, clock, timed, scale, self._columns(events, clock, timed, scale))
-
-    def _write(self, ready: _ReadyRows, *, loading: bool = False) -> tuple[_NewRows, LoadResult, bool]:
-        """Write the events that are new; -> what is new, the counts, and whether dwell times are in milliseconds."""
-        events, timed, columns = ready.events, ready.timed, ready.columns
+        -> what is new, the counts, whether dwell times are in milliseconds, and the scale of ratings.
+        """
+        if not len(events):
+            return _NewRows((), ()), LoadResult(), False, FIVE_STARS
+        # Worked out before the lock is taken, so that others wait for the writing alone.
+        timed = self._timed_for(events)
+        scale = self._scale(events)
+        columns = self._columns(events, clock, timed, scale)
         with self._database.writing(bulk=loading) as connection:
             # Holding the lock on the store's row until the commit makes rows visible in the order of their numbers.
             state = connection.execute(self._store_row().with_for_update()).one()
@@ -140,7 +125,7 @@ class EventWriter:
             if state.timed is None:
                 connection.execute(self._update().values(timed=timed))
             elif state.timed != timed:  # another process was first
-                timed, columns = state.timed, self._columns(events, ready.clock, state.timed, ready.scale)
+                timed, columns = state.timed, self._columns(events, clock, state.timed, scale)
             allowed = len(events)
             if not timed or state.unscoped_row or self._has_erased(connection):
                 records = self._not_erased(connection, to_records(columns))
@@ -155,7 +140,7 @@ class EventWriter:
         added = len(new.numbers)
         quarantined = {reason: count for reason, count in Counter(new.column("quarantine")).items() if reason}
         clamped = sum(new.column("clamped"))
-        return new, LoadResult(added, allowed - added, len(events) - allowed, clamped, quarantined), state.dwell_ms
+        return new, LoadResult(added, allowed - added, len(events) - allowed, clamped, quarantined), state.dwell_ms, scale
 
     def _store_row(self) -> sa.Select[Any]:
         it = STORES.c
@@ -252,17 +237,6 @@ class EventWriter:
         mine = (EVENTS.c.store == self._store, EVENTS.c.row_no > last, EVENTS.c.row_no <= last + count)
         present = sorted(connection.execute(sa.select(EVENTS.c.row_no).where(*mine)).scalars())
         return _NewRows(present, tuple([column[number - last - 1] for number in present] for column in columns))
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadyRows:
-    """Events, and the columns that they are written as. timed: whether the store has times; scale: that its ratings are on."""
-
-    events: EventColumns
-    clock: ReceiptClock
-    timed: bool
-    scale: RatingScale
-    columns: RowColumns
 
 
 @dataclass(frozen=True, slots=True)

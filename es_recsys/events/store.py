@@ -77,8 +77,8 @@ class EventStore:
         """Store events that are read part by part, as `load` does. on_written: gets the rows of each batch that are new."""
         before, total = self.last_row, LoadResult()
         received_at = time.time() if received_at is None else received_at
-        for counts in self._writer.load(rebatched(parts, _BATCH), received_at, on_written):
-            total += counts
+        for batch in rebatched(parts, _BATCH):
+            total += self._writer.load(batch, received_at, on_written)
         if self.timed or not before or not total.added:
             return total
         return replace(total, reordered=self._reader.reordered(before))

@@ -155,7 +155,7 @@ def _check_whole(work: Workspace, users: int) -> None:
 
 LOADS = {
     "in a batch before it is stored": ("es_recsys.events.event_writer:EventWriter._insert_new", "after", 1),
-    "between two batches": ("es_recsys.events.event_writer:EventWriter._write", "after", 2),
+    "between two batches": ("es_recsys.events.event_writer:EventWriter.load", "after", 2),
     "before the catalogue is compared": ("es_recsys.serving.refresh:clean_events", "before", 1),
     "while events are set aside": ("es_recsys.events.store:EventStore.set_quarantine", "after", 1),
     "before popularity is counted": ("es_recsys.serving.refresh:count_popularity", "before", 1),
