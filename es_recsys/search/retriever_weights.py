@@ -50,7 +50,7 @@ MODELS_SHARE = 0.5
 NOT_PERSONALIZED = frozenset({POPULARITY, RECENCY})
 """Retrievers that need neither query nor user."""
 
-SEARCH_KINDS: Mapping[str, float] = MappingProxyType({"query_item": 0.03, "query_kind": 0.3, "query_vague": 1.0})
+SEARCH_KINDS: Mapping[str, float] = MappingProxyType({"query_item": 0.035, "query_kind": 0.35, "query_vague": 1.0})
 """Kind of a search -> its largest breadth: what names one item, what names a kind of items, and what is vague."""
 
 _MIN_DAMPING = 0.1

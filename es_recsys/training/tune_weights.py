@@ -27,6 +27,7 @@ from es_recsys.index.item_digests import catalogue_digest
 from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
+from es_recsys.query import Query
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retriever_weights import (
     NOT_PERSONALIZED,
@@ -35,7 +36,7 @@ from es_recsys.search.retriever_weights import (
     weight_table,
 )
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, Retriever
-from es_recsys.serving.ranking_policy import ranking_policy
+from es_recsys.serving.ranking_policy import for_query, ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
@@ -149,7 +150,7 @@ def tune_weights(
             stored.put(*answers)
         judged = _judged_shares(live, answers[0].retrievers) if name == "query" else {}
         actors = np.array([query.actor for query in split.queries])
-        for part, rows in parts_of(name, answers[0]).items():
+        for part, rows in parts_of(name, answers[0], _policy(snapshot).settings.depth).items():
             asked, named = rows[rows < len(split)], rows[rows >= len(split)]
             if len(asked) < FEWEST_QUERIES:
                 notes.append(f"{part}: only {len(asked)} of {len(split):,} queries are such; it takes {FEWEST_QUERIES}.")
@@ -206,7 +207,7 @@ def _collected(
         if progress is not None:
             progress(done + 1, len(asked))
     scores = padded_scores(retrievers, candidates, [query.grades for query in asked])
-    return scores, _weights_until_now(ranking_policy(live), scores, name, tuple(snapshot.models))
+    return scores, _weights_until_now(_policy(live), scores, name, tuple(snapshot.models))
 
 
 def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
@@ -217,6 +218,11 @@ def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
     shares = {name: max(shares.get(name, 0.0), _SMALLEST_SHARE) for name in configs}
     spec = train_spec(scratch, own.metadata, (), configs, targets_of(live.metadata), shares)
     train_and_publish(scratch, own, load_interactions(scratch, own.metadata, now), now, spec)
+
+
+def _policy(live: ServingSnapshot) -> RankingPolicy:
+    """Return how the store ranks what is searched for."""
+    return for_query(ranking_policy(live), Query(text="any"))
 
 
 def _weights_until_now(policy: RankingPolicy, scores: RetrieverScores, name: str, models: Sequence[str]) -> NDArray[np.float64]:

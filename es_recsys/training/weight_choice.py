@@ -21,9 +21,7 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
 from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
 from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.models.conditional_logit import fit_conditional_logit
-from es_recsys.search.retriever_weights import (
-    SEARCH_KINDS,
-)
+from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
 
 __all__ = ["TunedSituation", "best_weights", "choose_weights", "is_matching", "logit_weights"]

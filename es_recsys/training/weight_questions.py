@@ -17,11 +17,7 @@ from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.events.actors import actor_of
 from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.search.retriever_weights import (
-    SEARCH_KINDS,
-    breadth,
-    search_kind,
-)
+from es_recsys.search.retriever_weights import SEARCH_KINDS, breadth, search_kind
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
@@ -41,8 +37,6 @@ _TITLES = 400
 _SEARCHERS = 5
 _MOST_EVENTS = 2_000_000
 _AT_ONCE = 500
-# Hits of words that tell the kind of a search, as in an answer of the usual depth.
-_DEPTH = 200
 
 
 def questions_of(
@@ -106,11 +100,14 @@ def next_items(data: Interactions, rng: np.random.Generator, users: int, targets
     return as_queries(leave_last_out(data, rng, users, targets=targets))
 
 
-def parts_of(name: str, scores: RetrieverScores) -> dict[str, NDArray[np.int64]]:
-    """Return what is chosen by itself: the situation, or the kinds of its searches; each with its rows."""
+def parts_of(name: str, scores: RetrieverScores, depth: int) -> dict[str, NDArray[np.int64]]:
+    """Return what is chosen by itself: the situation, or the kinds of its searches; each with its rows.
+
+    depth: hits of words that tell the kind of a search, as in an answer.
+    """
     if name == "no_query":
         return {name: np.arange(len(scores))}
-    kinds = np.array([search_kind(breadth(own, _DEPTH)) for own in words_of(scores)])
+    kinds = np.array([search_kind(breadth(own, depth)) for own in words_of(scores)])
     return {kind: np.flatnonzero(kinds == kind) for kind in SEARCH_KINDS}
 
 
