@@ -158,7 +158,7 @@ def _unseen_bound(results: RetrievalResults, table: CandidateTable) -> float:
     """Return what an item that the first request didn't find can score at most."""
     bounds = {each.retriever.name: each.unseen_upper_bound * weight for each, weight in _weighted(table)}
     head = results.head
-    if head is None or results.degraded:
+    if head is None or results.degraded or head.table not in (None, results.table):
         return math.fsum(bounds.values())
     words = bounds.pop(LEXICAL, 0.0)
     # There inner products count over the best of all items, here over that of the best candidate.

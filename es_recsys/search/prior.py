@@ -33,17 +33,23 @@ Query = tuple[Retriever, Clause]
 
 
 def find_head(
-    request: Request, user: UserState, policy: RankingPolicy, queries: Sequence[Query], weights: Mapping[str, float]
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    queries: Sequence[Query],
+    weights: Mapping[str, float],
+    table: str | None = None,
 ) -> Head | None:
     """Return the items that score most without the words; None where the client can't tell.
 
-    queries: of all retrievers. weights: of each, before damping.
+    queries: of all retrievers. weights: of each, before damping. table: the weights that the search is expected to have (see
+    `search_table`), None for any.
     """
     forward = policy.forward
     others = [each for each in queries if each[0].name in weights and each[0].name != LEXICAL]
     if forward is None or policy.has_variants or not others or not all(_is_known(forward, *each) for each in others):
         return None
-    weights = largest_weights(request, user, policy, weights, [retriever for retriever, _ in queries])
+    weights = largest_weights(request, user, policy, weights, [retriever for retriever, _ in queries], table)
     others = [each for each in others if each[0].name in weights]
     prior = _prior(request, user, policy, forward, [each for each in others if not each[0].matches_query], weights)
     vectors = [(weights[retriever.name], query["knn"]) for retriever, query in others if retriever.matches_query]
@@ -53,7 +59,7 @@ def find_head(
     if len(best) > _LISTED:
         bound = max(bound, float(totals[best[_LISTED]]))
     head = best[:_LISTED]
-    return Head(tuple(forward.item_ids(rows[head[totals[head] > 0.0]])), bound, prior.best)
+    return Head(tuple(forward.item_ids(rows[head[totals[head] > 0.0]])), bound, prior.best, table)
 
 
 def _best_sums(

@@ -101,12 +101,14 @@ class Prior:
 class Head:
     """The items that score most without the words (see `prior`).
 
-    item_ids: in no order. bound: the highest sum of any other item. best: as of `Prior`.
+    item_ids: in no order. bound: the highest sum of any other item. best: as of `Prior`. table: the only weights for which the
+    bound holds (see `retriever_weights.search_table`), None for any.
     """
 
     item_ids: tuple[str, ...]
     bound: float
     best: Mapping[str, float]
+    table: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

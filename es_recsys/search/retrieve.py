@@ -32,7 +32,7 @@ from es_recsys.search.prior import find_head
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import Head, RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
-from es_recsys.search.retriever_weights import damped_weights, retriever_weights
+from es_recsys.search.retriever_weights import damped_weights, largest_weights, retriever_weights, search_table
 from es_recsys.search.retrievers import (
     LEXICAL,
     MAX_LIST_IDS,
@@ -142,15 +142,17 @@ class RetrieverResult:
 class RetrievalResults:
     """What all retrievers found.
 
-    weights: what each counts with. browsed, total, facets: what the browse body found, where nothing was asked. degraded:
-    names of what failed. cold_start: the items that exploration may try although nothing recommends them, newest first, the
-    same for every page. products: item id -> product, of items that are variants. joined: what a joined search found. rest: item
-    id -> BM25 of the matches that other retrievers found, None where these were not asked. seq_no: item id -> number of the write
-    that either of the two found. head: what the search for the words looked for, too; head_matches: which of it matches.
+    weights: what each counts with; of a search, those of `table` (see `search_table`). browsed, total, facets: what the browse
+    body found, where nothing was asked. degraded: names of what failed. cold_start: the items that exploration may try although
+    nothing recommends them, newest first, the same for every page. products: item id -> product, of items that are variants.
+    joined: what a joined search found. rest: item id -> BM25 of the matches that other retrievers found, None where these were
+    not asked. seq_no: item id -> number of the write that either of the two found. head: what the search for the words looked
+    for, too; head_matches: which of it matches.
     """
 
     retrievers: tuple[RetrieverResult, ...]
     weights: Mapping[str, float]
+    table: str = "query"
     browsed: tuple[str, ...] = ()
     total: int | None = None
     facets: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -168,8 +170,11 @@ class RetrievalResults:
         return any(each.retriever.name == LEXICAL and each.exhausted and not each.scores for each in self.retrievers)
 
 
-def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> RetrievalPlan:
-    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else."""
+def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, table: str | None = None) -> RetrievalPlan:
+    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else.
+
+    table: the weights that a search is expected to have (see `search_table`), None where that isn't known.
+    """
     queries = [
         (retriever, query)
         for retriever in active_retrievers(request, user, policy)
@@ -178,7 +183,7 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> 
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
     queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
     if _can_join(request, policy, queries):
-        return _joined_plan(request, user, policy, queries, weights)
+        return _joined_plan(request, user, policy, queries, weights, table)
     planned = tuple(
         PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
@@ -215,6 +220,7 @@ def parse_responses(
         lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
     weights = damped_weights(request, user, policy, plan.weights, retrievers, lexical_scores)
+    table = search_table(request, policy, lexical_scores)
     products = products_of(responses) if policy.has_variants else {}
     cold_start = _cold_start(policy, results, products)
     rest, seq_no = None, joined.seq_no if joined is not None else {}
@@ -225,6 +231,7 @@ def parse_responses(
     retrieved = RetrievalResults(
         results,
         weights,
+        table,
         degraded=degraded,
         cold_start=cold_start,
         products=products,
@@ -331,9 +338,10 @@ def _joined_plan(
     policy: RankingPolicy,
     queries: Sequence[tuple[Retriever, Clause]],
     weights: Mapping[str, float],
+    table: str | None,
 ) -> RetrievalPlan:
     personal = any(retriever.personalized and retriever.name in weights for retriever, _ in queries)
-    head = find_head(request, user, policy, queries, weights) if personal else None
+    head = find_head(request, user, policy, queries, weights, table) if personal else None
     words = next(query for retriever, query in queries if retriever.name == LEXICAL)
     vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
     found = {name: find_nearest(query, request, policy) for name, query in vectors.items()}
@@ -350,9 +358,13 @@ def _joined_plan(
     return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), head, nearest)
 
 
-def rest_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
-    """Return the body that finds what a joined plan has not asked for; None where there is nothing."""
-    others = [each.query for each in plan.planned if each.source == _REST]
+def rest_of_plan(request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, table: str) -> Body | None:
+    """Return the body that finds what a joined plan has not asked for; None where there is nothing.
+
+    table: the weights of the search (see `search_table`): what weighs nothing there brings no candidates.
+    """
+    weights = largest_weights(request, user, policy, plan.weights, [each.retriever for each in plan.planned], table)
+    others = [each.query for each in plan.planned if each.source == _REST and each.retriever.name in weights]
     if plan.joined is None or not others:
         return None
     words = next(each.query for each in plan.planned if each.retriever.name == LEXICAL)

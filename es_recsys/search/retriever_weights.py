@@ -38,6 +38,7 @@ __all__ = [
     "query_weights",
     "retriever_weights",
     "search_kind",
+    "search_table",
     "weight_table",
 ]
 
@@ -122,23 +123,35 @@ def damped_weights(
     counting = [retriever for retriever in retrievers if retriever.name in weights]
     if not request.has_query:
         return {retriever.name: weights[retriever.name] for retriever in counting}
-    broad = breadth(lexical_scores, policy.settings.depth)
-    kind = search_kind(broad)
-    if kind in _chosen_kinds(request, policy):
-        return _chosen_weights(kind, request, user, policy, counting)
-    return _usual_weights(broad, request, user, policy, counting)
+    table = search_table(request, policy, lexical_scores)
+    if table in SEARCH_KINDS:
+        return _chosen_weights(table, request, user, policy, counting)
+    return _usual_weights(breadth(lexical_scores, policy.settings.depth), request, user, policy, counting)
+
+
+def search_table(request: Request, policy: RankingPolicy, lexical_scores: Sequence[float]) -> str:
+    """Return the name of the table that a search is weighed by: that of its kind, where there is one, else "query"."""
+    kind = search_kind(breadth(lexical_scores, policy.settings.depth))
+    return kind if kind in _chosen_kinds(request, policy) else "query"
 
 
 def largest_weights(
-    request: Request, user: UserState, policy: RankingPolicy, weights: Mapping[str, float], retrievers: Iterable[Retriever]
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    weights: Mapping[str, float],
+    retrievers: Iterable[Retriever],
+    table: str | None = None,
 ) -> dict[str, float]:
     """Return what each of the retrievers counts with at most in a search, whatever the words find.
 
-    weights: before damping. Of kinds without a table the broadest is the most personal.
+    weights: before damping. table: the only one that the search may be weighed by (see `search_table`), None for any. Of kinds
+    without a table the broadest is the most personal.
     """
     counting = [retriever for retriever in retrievers if retriever.name in weights]
-    found = _usual_weights(1.0, request, user, policy, counting)
-    for kind in _chosen_kinds(request, policy):
+    tables = ["query", *_chosen_kinds(request, policy)] if table is None else [table]
+    found = _usual_weights(1.0, request, user, policy, counting) if "query" in tables else {}
+    for kind in (kind for kind in tables if kind in SEARCH_KINDS):
         for name, weight in _chosen_weights(kind, request, user, policy, counting).items():
             found[name] = max(weight, found.get(name, 0.0))
     return found

@@ -47,8 +47,9 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
     index = policy.metadata.index
-    plan = plan_retrieval(request, user, policy)
-    rest = rest_of_plan(request, policy, plan) if broad.has(request, user) else None
+    expected = broad.table(request) if request.has_text else None
+    plan = plan_retrieval(request, user, policy, expected)
+    rest = rest_of_plan(request, user, policy, plan, expected) if expected and broad.has(request, user) else None
     bodies = plan.bodies if rest is None else (*plan.bodies, rest)
     responses = (yield MultiSearch(index, bodies)) if bodies else []
     is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
@@ -60,11 +61,14 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: Br
     results = parse_responses(request, user, policy, plan, responses)
     table = build_candidates(request, user, policy, results)
     found = Retrieved(policy, results, table, bool(plan.searched), responses)
+    if plan.joined is None:
+        return found
+    broad.store_table(request, results.table)
     if not _needs_rest(request, user, policy, plan, responses, results, table, window):
         broad.discard(request, user)
         return found
-    if rest is None:
-        rest = rest_of_plan(request, policy, plan)
+    if rest is None or results.table != expected:
+        rest = rest_of_plan(request, user, policy, plan, results.table)
         if rest is None:
             return found
         broad.add(request, user)
@@ -86,7 +90,7 @@ def _needs_rest(
     window: int,
 ) -> bool:
     """Return what `needs_rest` does, for a page beyond the ordinary depth as for those before it."""
-    if plan.joined is None or retrieval_depth(request, policy) <= policy.settings.depth:
+    if retrieval_depth(request, policy) <= policy.settings.depth:
         return needs_rest(request, user, policy, results, table, window)
     ordinary = replace(request, offset=0, n=1)
     results = parse_responses(ordinary, user, policy, plan, ordinary_responses(policy, plan, responses))

@@ -263,7 +263,7 @@ def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, by_graph
     metadata, _ = catalogue
     case = changed(full(metadata, text="rain", settings=SearchSettings(depth=20)), forward=by_graph)
     plan = plan_retrieval(*case)
-    bodies = (*plan.bodies, rest_of_plan(case.request, case.policy, plan))
+    bodies = (*plan.bodies, rest_of_plan(*case, plan, "query"))
     responses = msearch(es, metadata, bodies)
     assert not unknown_writes(case.policy, responses)
     results = parse_responses(*case, plan, responses)

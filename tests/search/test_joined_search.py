@@ -74,3 +74,11 @@ def test_broad_searches_are_told_by_text_filters_and_user() -> None:
     assert broad.has(Request(now=9.0, text="shoes", n=50), nobody)
     assert not broad.has(Request(now=0.0, text="shoes", filters=({"term": {"brand": "x"}},)), nobody)
     assert not broad.has(Request(now=0.0, text="shoes"), UserState(factors={"als": np.ones(2, np.float32)}))
+
+
+def test_the_weights_of_a_search_are_expected_again() -> None:
+    broad = BroadSearches()
+    assert broad.table(Request(now=0.0, text="Shoes")) is None
+    broad.store_table(Request(now=0.0, text="Shoes"), "query_vague")
+    assert broad.table(Request(now=9.0, text="shoes", n=50)) == "query_vague"
+    assert broad.table(Request(now=0.0, text="shoes", filters=({"term": {"brand": "x"}},))) is None
