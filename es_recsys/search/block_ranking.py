@@ -89,8 +89,8 @@ class RankedRows:
     """A page of a ranking.
 
     rows (k,): of the forward index, as they are shown. scores (k,). ranks (k,): by score among all candidates, from 1. best: the
-    highest score of any. retrievers: m, with what they found. values (k, m): of the hits, on
-    the retrievers' scales. weights (m,). total: items that all pages show. situation: see `request.situation`.
+    highest score of any. retrievers: m, with what they found. values (k, m): of the hits, on the retrievers' scales. weights
+    (m,). total: items that all pages show. situation: see `request.situation`.
     """
 
     rows: Rows

@@ -13,25 +13,27 @@ Key = tuple[str, str, bool]
 
 
 class BroadSearches:
-    """The last 10,000 such searches of a process. It spares a request and changes no answer. Thread-safe."""
+    """The last 10,000 searches of a process. Thread-safe.
+
+    Which needed more spares a request and changes no answer. Which weights they had bounds what a search can score more closely.
+    """
 
     def __init__(self) -> None:
-        self._keys: dict[Key, None] = {}
+        self._needed_more: RecentCache[Key, bool] = RecentCache(_MOST)
         self._tables: RecentCache[tuple[str, str], str] = RecentCache(_MOST)
 
     def has(self, request: Request, user: UserState) -> bool:
         """Return whether a search with the same text and filters was one."""
-        return _key(request, user) in self._keys
+        return bool(self._needed_more.get(_key(request, user)))
 
     def add(self, request: Request, user: UserState) -> None:
         """Remember one."""
-        if len(self._keys) >= _MOST:
-            self._keys = {}
-        self._keys[_key(request, user)] = None
+        self._needed_more.store(_key(request, user), True)
 
     def discard(self, request: Request, user: UserState) -> None:
         """Forget one that needed no more this time."""
-        self._keys.pop(_key(request, user), None)
+        if self.has(request, user):
+            self._needed_more.store(_key(request, user), False)
 
     def table(self, request: Request) -> str | None:
         """Return the weights that the last search with the same text and filters had (see `search_table`)."""

@@ -227,12 +227,10 @@ def _union(
             found = list(each.scores)
             if each.retriever.name == LEXICAL and results.joined is not None:
                 near.update(results.joined.ordinary)
-                cut = 0
             else:
-                cut = len(found) if each.retriever.scale == "list" else depth
-                near.update(found[:cut])
+                near.update(found if each.retriever.scale == "list" else found[:depth])
             if searches_deeper:
-                deep.update(found[cut:])
+                deep.update(found)
     if len(near) < depth:
         near.update(results.browsed[:depth])
     near.update(results.cold_start)

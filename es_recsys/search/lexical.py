@@ -179,10 +179,11 @@ def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Claus
 
 @lru_cache(_TEXTS)
 def _lexical_query(text: str, boosts: tuple[tuple[str, float], ...]) -> Clause:
+    given = dict(boosts)
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
         for name, clause in lexical_clauses(text).items()
-        if (boost := clause_boost(name, dict(boosts))) > 0.0
+        if (boost := clause_boost(name, given)) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 

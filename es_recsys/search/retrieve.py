@@ -30,7 +30,7 @@ from es_recsys.search.lexical import clause_boost
 from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
 from es_recsys.search.prior import find_head
 from es_recsys.search.products import product_of, products_of
-from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, total_of
+from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, item_ids_of, total_of
 from es_recsys.search.request import Head, RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
 from es_recsys.search.retriever_weights import damped_weights, largest_weights, retriever_weights, search_table
 from es_recsys.search.retrievers import (
@@ -100,6 +100,11 @@ class RetrievalPlan:
     joined: tuple[str, ...] | None = None
     head: Head | None = None
     nearest: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """The ids that the lexical body lists."""
+        return None if self.head is None else self.head.item_ids
 
     @property
     def marks(self) -> int:
@@ -214,8 +219,7 @@ def parse_responses(
         results = tuple(_parse_response(request, user, policy, each, found.get(each.source), nearest) for each in answered)
         lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
     else:
-        listed = None if plan.head is None else plan.head.item_ids
-        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy, listed)
+        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy, plan.listed)
         results = tuple(_joined_result(request, user, policy, plan, each, joined, found) for each in answered)
         lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
@@ -246,7 +250,7 @@ def parse_responses(
     browsed = responses[len(plan.searched)] if len(responses) > len(plan.searched) else NO_RESPONSE
     if "error" in browsed or is_partial(browsed):
         return replace(retrieved, degraded=(*retrieved.degraded, MATCHES))
-    ids = tuple(map(item_id_of, hits_of(browsed)))
+    ids = tuple(item_ids_of(hits_of(browsed)))
     return replace(retrieved, browsed=ids, total=total_of(browsed), facets=parse_facets(browsed))
 
 
@@ -375,8 +379,7 @@ def rest_of_plan(request: Request, user: UserState, policy: RankingPolicy, plan:
 def ordinary_responses(policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]) -> list[Response]:
     """Return the responses to the bodies of a joined plan for a deep page as those for an ordinary page are."""
     first, *others = responses
-    listed = None if plan.head is None else plan.head.item_ids
-    size = joined_size(policy.settings.depth, len(plan.joined or ()), listed, policy)
+    size = joined_size(policy.settings.depth, len(plan.joined or ()), plan.listed, policy)
     return [{**first, "hits": {**first["hits"], "hits": hits_of(first)[:size]}}, *others]
 
 
@@ -461,7 +464,7 @@ def _parse_response(
         return _found_by_vector(request, policy, planned, nearest[retriever.name])
     best = _best(retriever, hits)
     raw = np.array([hit["_score"] for hit in hits], np.float64)
-    scores = dict(zip(map(item_id_of, hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
+    scores = dict(zip(item_ids_of(hits), scaled_scores(retriever.scale, raw, best).tolist(), strict=True))
     depth = policy.settings.depth
     searched_all = response is not None and not is_partial(response) and (retriever.matches_query or not request.has_text)
     exhausted = searched_all and len(scores) < depth

@@ -131,8 +131,11 @@ def damped_weights(
 
 def search_table(request: Request, policy: RankingPolicy, lexical_scores: Sequence[float]) -> str:
     """Return the name of the table that a search is weighed by: that of its kind, where there is one, else "query"."""
+    chosen = _chosen_kinds(request, policy)
+    if not chosen:
+        return "query"
     kind = search_kind(breadth(lexical_scores, policy.settings.depth))
-    return kind if kind in _chosen_kinds(request, policy) else "query"
+    return kind if kind in chosen else "query"
 
 
 def largest_weights(

@@ -109,7 +109,10 @@ async def test_many_at_once_are_answered_together(n: int, sizes: list[int], monk
     assert len(together) == sum(sizes)
 
 
-async def test_those_that_come_while_batches_are_under_way_are_together(monkeypatch: pytest.MonkeyPatch) -> None:
+async def _with_two_batches_under_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[_Store, list[asyncio.Task[Answer]], threading.Event]:
+    """Return a store, what it was asked, and what lets the batches that are computed go on."""
     goes_on, begun = threading.Event(), threading.Semaphore(0)
 
     def lasts(texts: Sequence[str]) -> None:
@@ -120,6 +123,11 @@ async def test_those_that_come_while_batches_are_under_way_are_together(monkeypa
     asked = store.ask(_texts(16))
     for _ in range(2):
         await asyncio.to_thread(begun.acquire)
+    return store, asked, goes_on
+
+
+async def test_those_that_come_while_batches_are_under_way_are_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, asked, goes_on = await _with_two_batches_under_way(monkeypatch)
     for k in range(20):  # each in a turn of its own
         asked += store.ask([f"late{k}"])
         await asyncio.sleep(0.001)
@@ -152,16 +160,7 @@ async def test_where_a_batch_breaks_each_is_answered_alone(monkeypatch: pytest.M
 
 
 async def test_whoever_gives_up_costs_no_other_and_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    goes_on, begun = threading.Event(), threading.Semaphore(0)
-
-    def lasts(texts: Sequence[str]) -> None:
-        begun.release()
-        assert goes_on.wait(60)
-
-    store = _Store(monkeypatch, lasts)
-    asked = store.ask(_texts(16))
-    for _ in range(2):
-        await asyncio.to_thread(begun.acquire)
+    store, asked, goes_on = await _with_two_batches_under_way(monkeypatch)
     asked[3].cancel()  # while it is computed
     late = store.ask(_texts(10, "late"))
     await asyncio.sleep(0.001)
