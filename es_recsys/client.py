@@ -137,9 +137,9 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """Train models on the stored events and put them into service; choose them on held-out events where none are named.
 
         add: the live models are trained again beside those that are named. targets: event types that answers are to lead to
-        (("purchase",)), in place of any by which somebody takes to an item. budget: seconds after which no further setting is
-        tried. Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on,
-        IndexStateError while another training of the store is running.
+        (("purchase",)), in place of any by which somebody takes to an item. budget: seconds of processor time after which no
+        further setting is tried. Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is
+        nothing to train on, IndexStateError while another training of the store is running.
         """
         from es_recsys.training.train import train
 

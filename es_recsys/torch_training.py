@@ -161,12 +161,12 @@ def run_epochs(
 
     epoch(number): learns once from all data, with PyTorch's randomness seeded by the number, so that a training that was
     interrupted learns what it would have learned in one go; returns what was measured, and the quality, None where nothing
-    validates. epochs: how many at most; patience: how many without a gain; deadline: `time.monotonic` seconds after which none
+    validates. epochs: how many at most; patience: how many without a gain; deadline: `time.process_time` seconds after which none
     begins. report(done, epochs, measured): called after each.
     """
     state = checkpoint.load()
     _restore(network, optimiser, state)
-    while state.epoch < epochs and state.stale < patience and time.monotonic() < deadline:
+    while state.epoch < epochs and state.stale < patience and time.process_time() < deadline:
         torch.manual_seed(seed + state.epoch)
         metrics, quality = epoch(state.epoch)
         state.reached(quality, network)

@@ -157,12 +157,12 @@ def tuned(
     name: str, data: DataSet, chosen: HoldoutSplit, seconds: float, score: Callable[[Model], float] | None = None
 ) -> tuple[Model, Any, str]:
     """The model with the settings that answer the validation questions best (by `score`), its config, and how it was found."""
-    began = time.monotonic()
+    began = time.process_time()
     seconds = LONGEST if name in LONG else seconds
     trials = trials_of(name, chosen, 7, data.items, TrainingCallback(deadline=began + seconds))
     fixed = MODELS[name].default_config(data.ordered, chosen.train.timed) if name in LONG else None
     config, result = trials.tune(data.ordered, began + seconds, fixed, score)
-    return trials.model(config), config, f"{result.tried} trials, {time.monotonic() - began:.0f} s"
+    return trials.model(config), config, f"{result.tried} trials, {time.process_time() - began:.0f} s"
 
 
 def best_share(candidates: Candidates, weights: Mapping[str, float], name: str) -> float:
@@ -223,7 +223,7 @@ def of_new_items(figures: Figures, data: DataSet, configs: Mapping[str, Any]) ->
     assert data.items is not None
     for name in [name for name in configs if MODELS[name].reads_items]:
         kind: Any = MODELS[name]
-        callback = TrainingCallback(deadline=time.monotonic() + LONGEST)
+        callback = TrainingCallback(deadline=time.process_time() + LONGEST)
         figures.add(
             "new items", name, alone(early_stopping.fit(kind(configs[name]), part.train, rng(7), data.items, callback), part)
         )

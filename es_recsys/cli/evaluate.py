@@ -47,7 +47,7 @@ def evaluate(
     ] = False,
     users: Annotated[int, typer.Option(min=1, help="Number of users or queries, at most.")] = 1_000,
     n: Number = 10,
-    budget: Annotated[float, typer.Option(min=1, help="Seconds for trainings in memory.")] = 600.0,
+    budget: Annotated[float, typer.Option(min=1, help="Seconds of processor time for trainings in memory.")] = 600.0,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,

@@ -18,7 +18,7 @@ __all__ = ["tune"]
 
 tune = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Budget = Annotated[float | None, typer.Option(min=1, help="Seconds after which no further trial starts.")]
+Budget = Annotated[float | None, typer.Option(min=1, help="Seconds of processor time after which no further trial starts.")]
 
 
 @tune.command("search")
@@ -45,7 +45,9 @@ def tune_search(
 def tune_event_weights(
     settings: Settings,
     target: Annotated[str, typer.Option(help="Event type to optimise for.")] = "purchase",
-    budget: Annotated[float, typer.Option(min=1.0, help="Seconds after which no further trial starts.")] = 300.0,
+    budget: Annotated[
+        float, typer.Option(min=1.0, help="Seconds of processor time after which no further trial starts.")
+    ] = 300.0,
     reset: Annotated[bool, typer.Option("--reset", help="Go back to the default weights.")] = False,
     seed: Seed = 7,
     json: JsonFlag = False,

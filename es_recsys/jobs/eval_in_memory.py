@@ -53,7 +53,7 @@ def measure_models(run: EvalRun) -> Iterator[Measured]:
             continue
         yield run.measure(name, MEMORY, ModelRanker(model, run.users), cost, curve)
     if late:
-        run.notes.append(f"Not trained, as the {run.options.budget:.0f} s were over: {', '.join(late)}.")
+        run.notes.append(f"Not trained, as the {run.options.budget:.0f} s of processor time were over: {', '.join(late)}.")
 
 
 def measure_selected_ensemble(run: EvalRun) -> Measured:
@@ -67,14 +67,14 @@ def measure_selected_ensemble(run: EvalRun) -> Measured:
 
 
 def _train(run: EvalRun, name: str, validation: Callable[[], Validation], curve: Curve, seconds: float) -> Model:
-    """Train a model within `seconds`, half of them to tune it. curve: gets the figures of each epoch."""
+    """Train a model within `seconds` of processor time, half of them to tune it. curve: gets the figures of each epoch."""
 
     def add_epoch(done: int, total: int, figures: Mapping[str, float]) -> None:
         if figures:
             curve.append({"epoch": float(done), "of": float(total), **figures})
 
-    kind, deadline = MODELS[name], time.monotonic() + max(seconds, 1.0)
-    model = kind(_config(run, name, validation, time.monotonic() + seconds / 2))
+    kind, deadline = MODELS[name], time.process_time() + max(seconds, 1.0)
+    model = kind(_config(run, name, validation, time.process_time() + seconds / 2))
     rng = np.random.default_rng(run.options.seed)
     items = run.items if kind.reads_items else None
     return early_stopping.fit(model, run.split.train, rng, items, TrainingCallback(add_epoch, None, deadline))

@@ -27,7 +27,7 @@ class EvalRun:
     """One evaluation.
 
     train_targets: event types that an ensemble is trained for. deadline: of the trainings in memory, in seconds of
-    `time.monotonic`. notes: what a reader of the figures must know; measurements add to it.
+    `time.process_time`. notes: what a reader of the figures must know; measurements add to it.
     """
 
     work: Workspace
@@ -55,12 +55,12 @@ class EvalRun:
         """Build the run of a split that has queries. Its time begins now."""
         catalogue = Catalogue.of(split.train, items)
         subgroups = subgroups_of(split, catalogue) if split.queries[0].actor else {}
-        users, deadline = EvalUsers(split.queries), time.monotonic() + options.budget
+        users, deadline = EvalUsers(split.queries), time.process_time() + options.budget
         return cls(work, split, items, options, train_targets, progress, users, catalogue, subgroups, deadline)
 
     def seconds_left(self) -> float:
-        """Return the seconds until the deadline, negative after it."""
-        return self.deadline - time.monotonic()
+        """Return the seconds of processor time until the deadline, negative after it."""
+        return self.deadline - time.process_time()
 
     def measure(
         self,

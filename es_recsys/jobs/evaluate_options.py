@@ -24,8 +24,8 @@ class EvaluateOptions:
     models: names; empty for all. split: one of SPLITS. judgments: a file of judged queries, in place of the split; columns: our
     names for its columns. targets: event types that make an item relevant, empty for all positive ones; an ensemble is
     trained for those of the store's last training, or for these where there was none. served: also through Elasticsearch;
-    retrievers: there also each retriever alone. users: queries at most. n: length of the answers. budget: seconds for the
-    trainings in memory.
+    retrievers: there also each retriever alone. users: queries at most. n: length of the answers. budget: seconds of
+    processor time for the trainings in memory.
     """
 
     models: tuple[str, ...] = ()

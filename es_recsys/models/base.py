@@ -53,7 +53,7 @@ class TrainingCallback:
     on_epoch(epoch, total, metrics): called after each epoch with what was measured, such as {"loss": .3, "ndcg": .05}; after
     each part of another long training with no metrics. checkpoints: folder in which a training keeps its state, so that one
     that was interrupted goes on from there (None: nothing is kept); removed when the training ends, unless keep_checkpoints.
-    deadline: `time.monotonic` seconds after which no further epoch begins; the best by then is kept. required: whether there
+    deadline: `time.process_time` seconds after which no further epoch begins; the best by then is kept. required: whether there
     must be a model; if not, a training that gives nothing before it is whole is given up at the deadline. validate(model):
     quality in [0, 1] of a model that learns in epochs, after each of them, on events that it doesn't learn from; training
     stops when it no longer rises. Without it, all epochs of the configuration are trained.
@@ -76,7 +76,7 @@ class TrainingCallback:
 
         For a training that gives nothing before it is whole.
         """
-        if not self.required and time.monotonic() > self.deadline:
+        if not self.required and time.process_time() > self.deadline:
             raise OutOfTime(f"The training of {name} was not whole when its time was over.", "Give it more time.")
 
 

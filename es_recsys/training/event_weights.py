@@ -151,9 +151,9 @@ def tune_event_weights(
 ) -> EventWeightsReport:
     """Tune the event weights for held-out events of the type `target`, and store them where they are significantly better.
 
-    The models are those that the store is served with (co-visitation where there are none yet). budget: seconds after which no
-    further weight is tried. Raises InputError for a type that there isn't or of which there are too few, StoreNotFound,
-    MissingExtra.
+    The models are those that the store is served with (co-visitation where there are none yet). budget: seconds of processor
+    time after which no further weight is tried. Raises InputError for a type that there isn't or of which there are too few,
+    StoreNotFound, MissingExtra.
     """
     check_targets([target])
     started = time.monotonic()
@@ -212,7 +212,7 @@ def search_weights(
     config and its share in the ensemble. present: the weights as they are now, where they are not the usual ones. file, name: the
     study in which the trials are stored. Raises InputError where there is too little to hold out.
     """
-    began = time.monotonic()
+    began = time.process_time()
     held = event_type_holdout(sample_users(data, _EVENTS, rng), target, rng, _USERS)
     if len(held) < _FEWEST:
         raise InputError(
@@ -256,7 +256,7 @@ class Trial:
     """One holdout split, answered with many event weights.
 
     The model with the largest share always takes part. Any other does as long as a training of all of them ends by `deadline`
-    (time.monotonic seconds), so that there is time for many.
+    (time.process_time seconds), so that there is time for many.
     """
 
     def __init__(
@@ -270,10 +270,10 @@ class Trial:
         self._held, self._configs, self._seed = held, configs, seed
         self._contributions: dict[str, float] = {}
         for name in sorted(configs, key=lambda name: -shares[name]):
-            if self._contributions and time.monotonic() > deadline:
+            if self._contributions and time.process_time() > deadline:
                 break
             self._model(name, held.train)
-            if not self._contributions or time.monotonic() <= deadline:
+            if not self._contributions or time.process_time() <= deadline:
                 self._contributions[name] = shares[name]
 
     @property

@@ -159,8 +159,9 @@ def select(
 ) -> Selection:
     """Choose models, settings and ensemble weights on held-out events, then train on everything.
 
-    It holds events out, tries settings on them, and weighs the models against each other. budget: seconds after which no further
-    setting is tried (the last training comes on top); within it the outcome depends on data and rng alone. on_line: gets each
+    It holds events out, tries settings on them, and weighs the models against each other. budget: seconds of
+    processor time after which no further setting is tried (the last training comes on top), so that a busy machine chooses the
+    same; within it the outcome depends on data and rng alone. on_line: gets each
     line of the report as it is known. Raises ModelError without a positive event.
     """
     notes, spec = Notes(on_line), spec or TrainSpec()
@@ -168,7 +169,7 @@ def select(
     positive = int((data.weights > 0).sum())
     if not positive:
         raise ModelError("There are no positive events to train on.", "Load events first: `es-recsys events load FILE`.")
-    began = time.monotonic()
+    began = time.process_time()
     if spec.targets:
         notes.figures["targets"] = list(spec.targets)
     seed = int(rng.integers(2**31))
@@ -185,16 +186,16 @@ def select(
     if choice is None:
         notes.figures["holdout"] = "none"
         choice = _default_choice(data, spec)
-    searched = time.monotonic() - began
+    searched = time.process_time() - began
     models, weights = _train(data, choice, seed, attempts, spec)
     if not weights:
         plain = _default_choice(data, replace(spec, names=()))
         untried = {name: config for name, config in plain.configs.items() if name not in choice.configs}
         models, weights = _train(data, _Choice(untried, plain.weights), seed, attempts, spec)
-    took = time.monotonic() - began
+    took = time.process_time() - began
     shares = ", ".join(f"{name} {share:.0%}" for name, share in weights.items())
     what = f"Ensemble: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
-    notes.say(f"{what} {searched:.0f} s of tuning, {took - searched:.0f} s of training on all events.")
+    notes.say(f"{what} {searched:.0f} s of processor time for tuning, {took - searched:.0f} s for training on all events.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
     return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
 
@@ -245,11 +246,12 @@ def _choose(
     configs: dict[str, Any] = {}
     names = spec.names or suitable_models(held.data, held.ordered, spec.items, spec.targets)
     for place, name in enumerate(names):
-        if place >= _ALWAYS and not spec.names and time.monotonic() > deadline:
+        if place >= _ALWAYS and not spec.names and time.process_time() > deadline:
             notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
             break
         # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
-        ends = time.monotonic() + 0.9 * max(deadline - time.monotonic(), 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
+        now = time.process_time()
+        ends = now + 0.9 * max(deadline - now, 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
         found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, spec))
         if found is not None:
             models[name], configs[name] = found
@@ -329,7 +331,7 @@ def _earlier(
     part = held.earlier(seed, SURE)
     if part is None:
         return []
-    if time.monotonic() > deadline:
+    if time.process_time() > deadline:
         notes.say("Ensemble weights come from these users alone (the time ran out).")
         return []
     trials = {name: trials_of(name, part, seed, spec.items, spec.watch(name, "earlier", deadline)) for name in configs}

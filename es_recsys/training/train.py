@@ -40,11 +40,12 @@ def train(
 ) -> TrainReport:
     """Train the named models and put them into service; without names choose models, settings and weights on held-out events.
 
-    What was not named by the caller and can't be trained or served is left out, and the report says why. add: the models that are
-    live are trained again beside the named ones, with the settings that they have, and for the targets that they had unless some
-    are named. targets: event types that answers are to lead to, which held-out events are to be of (empty: any by which somebody
-    takes to an item). budget: seconds after which no further setting is tried. searches: whether it is chosen how personal
-    searches are, too. Settings that `tune model` found are kept to. What exploration knows of the items is counted anew, too.
+    What was not named by the caller and can't be trained or served is left out, and the report says why. add: the models that
+    are live are trained again beside the named ones, with the settings that they have, and for the targets that they had
+    unless some are named. targets: event types that answers are to lead to, which held-out events are to be of (empty: any by
+    which somebody takes to an item). budget: seconds of processor time after which no further setting is tried. searches:
+    whether it is chosen how personal searches are, too. Settings that `tune model` found are kept to. What exploration knows
+    of the items is counted anew, too.
 
     Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on, IndexStateError
     while another training of the store is running.

@@ -111,7 +111,7 @@ def train_spec(
 
 
 def search_seconds(spec: TrainSpec, budget: float | None) -> float:
-    """Return the seconds to try settings in: the budget, or a default where the caller gave none."""
+    """Return the seconds of processor time to try settings in: the budget, or a default where the caller gave none."""
     return budget if budget is not None else _NAMED_BUDGET if spec.names else _BUDGET
 
 

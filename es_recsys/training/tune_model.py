@@ -131,7 +131,7 @@ def tune_model(
     if not space:
         raise InputError(f"{name} has no settings to tune.", "Tune another model.")
     test, validation = _splits(data, split, users, seed, targets)
-    deadline = time.monotonic() + budget if budget is not None else float("inf")
+    deadline = time.process_time() + budget if budget is not None else float("inf")
     watch = _watch(name, "trial", progress)
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))

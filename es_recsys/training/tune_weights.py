@@ -119,11 +119,11 @@ def tune_weights(
 ) -> WeightsTuneReport:
     """Choose the retriever weights without a query, and those of each kind of searches.
 
-    situations: which of the two, "no_query" and "query". fewest: queries that a situation takes. trials: of each choice. budget:
-    seconds of trials of each choice. targets: event types that make an item relevant, but of what a logged search led to (none
-    named: those that the store was trained for, else all that are positive). Broken off, it uses the answers collected before, as
-    long as the store has the same events, items and settings. Raises StoreNotFound, InputError for an unknown type or where there
-    are too few queries, MissingExtra.
+    situations: which of the two, "no_query" and "query". fewest: queries that a situation takes. trials: of each choice.
+    budget: seconds of processor time for the trials of each choice. targets: event types that make an item relevant, but of
+    what a logged search led to (none named: those that the store was trained for, else all that are positive). Broken off, it
+    uses the answers collected before, as long as the store has the same events, items and settings. Raises StoreNotFound,
+    InputError for an unknown type or where there are too few queries, MissingExtra.
     """
     started, targets = time.monotonic(), check_targets(targets)
     with work.translating_errors():

@@ -174,7 +174,7 @@ def best_weights(
         method="coordinate",
         start={name: min(values, key=lambda one: abs(one - better.get(name, 0.0))) for name, values in space.items()},
         trials=trials,
-        deadline=time.monotonic() + seconds,
+        deadline=time.process_time() + seconds,
         rounds=_ROUNDS,
         exhaustive=True,
     )

@@ -39,7 +39,7 @@ class Learner(Model):
         self, data: Interactions, rng: np.random.Generator, items: ItemTable | None = None, watch: TrainingCallback | None = None
     ) -> Learner:
         self.trainings.append(self.config.right)
-        late = watch is not None and time.monotonic() > watch.deadline
+        late = watch is not None and time.process_time() > watch.deadline
         scores = np.ones(len(data.item_ids), np.float32)
         # The target is the last item; the nearer the setting is to 2, the higher it stands.
         scores[-1] = 0.5 if late else 2.0 - abs(self.config.right - 2) / 2.0
@@ -72,7 +72,7 @@ def _part() -> HoldoutSplit:
 def test_the_best_of_a_climb_is_there_when_time_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     Learner.trainings.clear()
     clock, deadline = [0.0], 1.0
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
     trials = Trials(Learner, _part(), 0, None, TrainingCallback(deadline=deadline))
     # Every value is entered, as none of them is where the climb begins.
     config, _ = trials.tune(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
@@ -107,7 +107,7 @@ def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSpl
 
 def test_the_first_training_is_needed_and_others_may_be_given_up(part: HoldoutSplit) -> None:
     told: list[int] = []
-    late = TrainingCallback(lambda done, total, _: told.append(done), deadline=time.monotonic() - 1.0)
+    late = TrainingCallback(lambda done, total, _: told.append(done), deadline=time.process_time() - 1.0)
     config, result = trials_of("ease", part, 0, watch=late).tune(False, float("inf"))
     assert result.cut_short and result.tried == 1 and config == EASEConfig()
     steps = max(told)

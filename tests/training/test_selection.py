@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,6 +215,22 @@ def test_without_time_it_still_answers(interactions: Make) -> None:
     selection = chosen(interactions(walks()[0]), budget=0.0)
     assert any("(the time ran out)" in line for line in selection.report.lines)
     assert covisitation_of(selection).recommend(History.of(["i05"]), 1)[0][0] == "i06"
+
+
+def test_a_busy_machine_chooses_the_same(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at a clock costs a second of work, and where others use the processors too, an hour goes by meanwhile."""
+    data, found = interactions(walks()[0]), []
+    for elapsed in (1.0, 3_600.0):
+        work, wall = itertools.count(), itertools.count(0.0, elapsed)
+        monkeypatch.setattr(time, "process_time", lambda work=work: float(next(work)))
+        monkeypatch.setattr(time, "monotonic", lambda wall=wall: next(wall))
+        found.append(chosen(data, budget=100.0))
+    idle, busy = found
+    assert any("(the time ran out)" in line for line in idle.report.lines)
+    assert idle.report == busy.report and idle.weights == busy.weights
+    assert {name: model.fingerprint for name, model in idle.models.items()} == {
+        name: model.fingerprint for name, model in busy.models.items()
+    }
 
 
 def test_without_the_library_covisitation_answer_alone(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
