@@ -30,7 +30,8 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
     A: an answer, or what is awaited for one; B: an iterator of answers.
 
     filter: expressions or a mapping, as docs/guide.md lists. personalization: 0 (neutral) to 1 (personal). diversity: 0 (by
-    score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. offset + n: up to 1,000.
+    score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. seen: whether items that the user has seen stay
+    ("keep"), come after all others ("demote") or are left out ("exclude"). offset + n: up to 1,000.
     """
 
     @abc.abstractmethod
@@ -57,6 +58,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         personalization: float | None = None,
         diversity: float | None = None,
         explore: float | None = None,
+        seen: str | None = None,
         explain: bool = False,
         facets: bool = False,
     ) -> A:
@@ -73,6 +75,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             personalization=personalization,
             diversity=diversity,
             explore=explore,
+            seen=seen,
             explain=explain,
             facets=facets,
         )
@@ -117,6 +120,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         filter: Filter = (),
         exclude: Ids = (),
         diversity: float | None = None,
+        seen: str | None = None,
         explain: bool = False,
     ) -> A:
         """Find items like one item, by content and by what people did.
@@ -124,7 +128,14 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         What a given user dislikes is left out.
         """
         return self._answer(
-            like=item_id, user_id=user_id, n=n, filter=filter, exclude=exclude, diversity=diversity, explain=explain
+            like=item_id,
+            user_id=user_id,
+            n=n,
+            filter=filter,
+            exclude=exclude,
+            diversity=diversity,
+            seen=seen,
+            explain=explain,
         )
 
     @accepts_old_arguments
@@ -136,6 +147,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         session_id: Id | None = None,
         exclude: Ids = (),
         personalization: float | None = None,
+        seen: str | None = None,
         explain: bool = False,
     ) -> A:
         """Rank the given items (1 to 1,000) for a user; ids that the store lacks are in `unknown`."""
@@ -145,6 +157,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             session_id=session_id,
             exclude=exclude,
             personalization=personalization,
+            seen=seen,
             explain=explain,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from numbers import Integral, Real
@@ -21,6 +21,7 @@ __all__ = [
     "ids",
     "instances",
     "one_id",
+    "optional_choice",
     "optional_id",
     "optional_ids",
     "optional_number",
@@ -155,6 +156,14 @@ def optional_number(name: str, value: Any, least: float = -math.inf, most: float
         bounds = f"from {least:g} to {most:g}" if math.isfinite(most) else f"of {least:g} or more"
         raise InputError(f"{name} is {number:g}.", f"Give a number {bounds}.")
     return number
+
+
+def optional_choice(name: str, value: Any, choices: Sequence[str]) -> str | None:
+    """Return one of the choices, or None for None; raise InputError for anything else."""
+    if value is None or (isinstance(value, str) and value in choices):
+        return value
+    known = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    raise InputError(f"{name} is {value[:60]!r}." if isinstance(value, str) else f"{name} is {_kind(value)}.", f"Give {known}.")
 
 
 def flag(name: str, value: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
@@ -12,13 +13,16 @@ from es_recsys import arguments
 from es_recsys.errors import InputError
 from es_recsys.renamed import current_arguments
 
-__all__ = ["MAX_QUERY_LENGTH", "MAX_RESULTS", "RETURNED_FIELDS", "Answer", "Hit", "Query", "Ranking"]
+__all__ = ["MAX_QUERY_LENGTH", "MAX_RESULTS", "RETURNED_FIELDS", "SEEN", "Answer", "Hit", "Query", "Ranking"]
 
 MAX_RESULTS = 1_000
 """The deepest hit of an answer (offset + n), and how many items can be ranked."""
 
 MAX_QUERY_LENGTH = 4_096
 """Characters of a query."""
+
+SEEN = ("keep", "demote", "exclude")
+"""What becomes of items that the user has seen: they stay, come after all others, or are left out."""
 
 RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
 """Fields of an item that a hit shows."""
@@ -38,6 +42,7 @@ def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> B
 
 _OptionalId = Annotated[str | None, _read_by(arguments.optional_id)]
 _Share = Annotated[float | None, _read_by(arguments.optional_number, least=0.0, most=1.0)]
+_Seen = Annotated[str | None, _read_by(partial(arguments.optional_choice, choices=SEEN))]
 _Flag = Annotated[bool, _read_by(arguments.flag)]
 
 
@@ -49,6 +54,8 @@ class Query(BaseModel):
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
+    seen: what becomes of items that the user has seen, one of SEEN (None: as `search.seen` says); words that name one item change
+    nothing about it. A recommendation leaves them out always.
     Raises InputError, FilterError for what can't be used.
     """
 
@@ -68,6 +75,7 @@ class Query(BaseModel):
     personalization: _Share = None
     diversity: _Share = None
     explore: _Share = None
+    seen: _Seen = None
     explain: _Flag = False
     facets: _Flag = False
 
@@ -105,7 +113,8 @@ class Hit:
     """One item of an answer.
 
     parts: retriever -> its contribution to the score; with a learned ranking also a field, "base" (what every item has) or
-    "below_window" (what moves an item below those that it orders); they sum to `score`. because: items of the user's own that
+    "below_window" (what moves an item below those that it orders); "seen" is what moves one behind all that the user hasn't seen;
+    they sum to `score`. because: items of the user's own that
     explain it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and
     to be on the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this
     answer, as the answer log keeps it (empty in an answer from a ready list; its log has them).

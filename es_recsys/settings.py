@@ -85,6 +85,9 @@ class SearchSettings(BaseModel):
     depth: candidates that each retriever brings (fixed, so that pages are stable); text_depth: the same in a search for words,
     if that is less. rank_constant: k of reciprocal rank fusion.
 
+    seen: what becomes, in answers but recommendations, of items that the user has seen: they stay, come after all others, or are
+    left out.
+
     min_cosines: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone;
     in place of those that are known of the model (`MIN_COSINES`, vector_fields.py).
 
@@ -106,6 +109,7 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     personalization: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
+    seen: str = Field(default="keep", pattern="^(keep|demote|exclude)$")
     min_cosines: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)
     ready_hours: float = Field(default=24.0, ge=0)

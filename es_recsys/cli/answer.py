@@ -40,6 +40,10 @@ Explore = Annotated[
     float | None,
     typer.Option(help="From 0 to 1: how far items with similar scores swap places by chance, to learn about them (default: 0)."),
 ]
+Seen = Annotated[
+    str | None,
+    typer.Option(help="Items that the user has seen: keep them, demote them behind all others, or exclude them (default: keep)."),
+]
 Explain = Annotated[bool, typer.Option("--explain", help="Show the parts of each score and the reasons for a hit.")]
 Facets = Annotated[bool, typer.Option("--facets", help="Count matches by category, brand, tag and price.")]
 
@@ -69,6 +73,7 @@ def search(
     personalization: Personalization = None,
     diversity: Diversity = None,
     explore: Explore = None,
+    seen: Seen = None,
     explain: Explain = False,
     facets: Facets = False,
     json: JsonFlag = False,
@@ -87,6 +92,7 @@ def search(
             personalization=personalization,
             diversity=diversity,
             explore=explore,
+            seen=seen,
             explain=explain,
             facets=facets,
         )
@@ -134,13 +140,21 @@ def similar(
     filter: Filter = None,
     exclude: Exclude = None,
     diversity: Diversity = None,
+    seen: Seen = None,
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
     """Find items similar to an item, by content and by behaviour."""
     with open_client(settings) as client:
         answer = client.similar_items(
-            item, user_id=user, n=n, filter=filter or (), exclude=exclude or (), diversity=diversity, explain=explain
+            item,
+            user_id=user,
+            n=n,
+            filter=filter or (),
+            exclude=exclude or (),
+            diversity=diversity,
+            seen=seen,
+            explain=explain,
         )
     _show(answer, json, explain)
 
@@ -153,13 +167,20 @@ def rank(
     session: Session = None,
     exclude: Exclude = None,
     personalization: Personalization = None,
+    seen: Seen = None,
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
     """Rank the given items for a user."""
     with open_client(settings) as client:
         answer = client.rank(
-            user, items, session_id=session, exclude=exclude or (), personalization=personalization, explain=explain
+            user,
+            items,
+            session_id=session,
+            exclude=exclude or (),
+            personalization=personalization,
+            seen=seen,
+            explain=explain,
         )
     _show(answer, json, explain)
 
@@ -252,6 +273,6 @@ def batch_recommend(
 def batch_search(settings: Settings, file: BatchFile, n: Number = 10, out: Out = None) -> None:
     """Execute each search of a file.
 
-    Lines: {"query": ..., "user_id"?: ..., "filter"?: [...]}.
+    Lines: {"query": ..., "user_id"?: ..., "filter"?: [...], "seen"?: ...}.
     """
     _batch(settings, "search", file, n, out)

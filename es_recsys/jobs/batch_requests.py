@@ -62,7 +62,7 @@ def _search_request(row: Row, n: int) -> BatchRequest:
     echo = {"query": text} if user_id is None else {"query": text, "user_id": user_id}
     if not isinstance(text, str):
         return _invalid(row, echo, f"query {'is missing' if text is None else 'is not a text'}")
-    return _validated(row, echo, text=text, user_id=user_id, filter=values.get("filter") or (), n=n)
+    return _validated(row, echo, text=text, user_id=user_id, filter=values.get("filter") or (), seen=values.get("seen"), n=n)
 
 
 def _validated(row: Row, echo: dict[str, Any], **fields: Any) -> BatchRequest:

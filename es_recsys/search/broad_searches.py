@@ -1,4 +1,4 @@
-"""Which searches matched more than their first body finds, and which weights they had, so that the next such one knows."""
+"""What was found out about searches: which matched more than their first body finds, their weights, which name one item."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ class BroadSearches:
     """The last 10,000 searches of a process. Thread-safe.
 
     Which needed more spares a request and changes no answer. Which weights they had bounds what a search can score more closely.
+    Which name one item is asked for before what a user has seen is left out.
     """
 
     def __init__(self) -> None:
         self._needed_more: RecentCache[Key, bool] = RecentCache(_MOST)
         self._tables: RecentCache[tuple[str, str], str] = RecentCache(_MOST)
+        self._name_one: RecentCache[tuple[str, str], bool] = RecentCache(_MOST)
 
     def has(self, request: Request, user: UserState) -> bool:
         """Return whether a search with the same text and filters was one."""
@@ -42,6 +44,14 @@ class BroadSearches:
     def store_table(self, request: Request, table: str) -> None:
         """Remember them."""
         self._tables.store(_text_key(request), table)
+
+    def names_one(self, request: Request) -> bool | None:
+        """Return whether the same text and filters named one item, None where that isn't known."""
+        return self._name_one.get(_text_key(request))
+
+    def store_names_one(self, request: Request, names_one: bool) -> None:
+        """Remember it."""
+        self._name_one.store(_text_key(request), names_one)
 
 
 def _key(request: Request, user: UserState) -> Key:

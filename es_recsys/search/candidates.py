@@ -29,6 +29,7 @@ from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.local_scores import local_scores
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
 from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, scaled_products
+from es_recsys.search.retriever_weights import names_one_item
 from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, ranked_list
 from es_recsys.vector_fields import MIN_COSINES, VECTOR_FIELDS
 
@@ -54,7 +55,8 @@ class CandidateTable:
 
     item_ids (n,), sorted; retrievers (m,); scores (n, m) float64, on the retrievers' scales, NaN where not known yet; weights
     (m,); is_deep (n,) bool: found only beyond the ordinary depth; is_cold_start (n,) bool: exploration may try it; products
-    (n,): what each is a variant of, or the item itself.
+    (n,): what each is a variant of, or the item itself. demotion (n,): what is taken from the total of a product that comes after
+    all others, more than any total differs from another, else 0; None for none.
     """
 
     item_ids: tuple[str, ...]
@@ -64,10 +66,23 @@ class CandidateTable:
     is_deep: NDArray[np.bool_]
     is_cold_start: NDArray[np.bool_]
     products: tuple[str, ...]
+    demotion: NDArray[np.float64] | None = None
 
     def parts(self) -> NDArray[np.float64]:
         """Return the contributions (n, m): weight times score."""
         return self.scores * self.weights
+
+    def totals(self) -> NDArray[np.float64]:
+        """Return the totals (n,)."""
+        return self.demoted(self.parts().sum(axis=1))
+
+    def demoted(self, totals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return totals (n,) less the demotion."""
+        return totals if self.demotion is None else totals - self.demotion
+
+    def is_demoted(self, row: int) -> bool:
+        """Return whether a row comes after all others."""
+        return self.demotion is not None and bool(self.demotion[row])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +123,8 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
         columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name), results) for each in retrievers]
     scores = np.column_stack(columns) if columns else np.zeros((len(ids), 0))
     is_deep, is_cold_start = (_are_in(ids, some) for some in (deep, results.cold_start))
-    return CandidateTable(tuple(ids), retrievers, scores, weights, is_deep, is_cold_start, products)
+    demotion = _demotion(request, policy, results, products, weights) if request.demote else None
+    return CandidateTable(tuple(ids), retrievers, scores, weights, is_deep, is_cold_start, products, demotion)
 
 
 def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -118,7 +134,7 @@ def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np
     unknown = np.isnan(table.scores)
     lower = np.where(unknown, lowest, table.scores) @ table.weights
     upper = np.where(unknown, highest, table.scores) @ table.weights
-    return lower, upper
+    return table.demoted(lower), table.demoted(upper)
 
 
 def reachable_rows(
@@ -259,6 +275,17 @@ def _near_ids(request: Request, policy: RankingPolicy, result: RetrieverResult, 
     least = -1.0 if bounds is None else bounds[1 if alone else 0]
     # A score that isn't known yet, of an item that was just written, may be near.
     return [item_id for item_id, score in found if not score < least]
+
+
+def _demotion(
+    request: Request, policy: RankingPolicy, results: RetrievalResults, products: Sequence[str], weights: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Return what is taken from the totals (n,), None for nothing: words that name one item may name one that is demoted."""
+    words = next((each.scores for each in results.retrievers if each.retriever.name == LEXICAL), {})
+    if request.has_text and names_one_item(list(words.values()), policy.settings.depth):
+        return None
+    # Totals lie within the sum of the weights on both sides of 0.
+    return np.where(_are_in(products, request.demote), 2.0 * weights.sum(), 0.0)
 
 
 def _are_in(ids: Sequence[str], some: Collection[str]) -> NDArray[np.bool_]:

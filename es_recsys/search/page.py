@@ -135,7 +135,8 @@ def window_features(
     """Return the rows of the window, best first by weighted sum, and their features; none where none are requested."""
     if scoring.features is None or not scored.documents:
         return [], {}
-    rows = [row for row in scored.order if not scored.table.is_deep[row]][: scoring.features.window]
+    table = scored.table
+    rows = [row for row in scored.order if not (table.is_deep[row] or table.is_demoted(row))][: scoring.features.window]
     return rows, extract_features(request, user, policy, scored, rows, scoring.features)
 
 

@@ -52,7 +52,8 @@ class Request:
     """What is asked.
 
     now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text or a
-    picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear. n, offset: the page.
+    picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of products that
+    come after all others, but where the words name one item. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). `Query` has checked their ranges.
     """
@@ -62,6 +63,7 @@ class Request:
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     filters: tuple[Clause, ...] = ()
     exclude: frozenset[str] = frozenset()
+    demote: frozenset[str] = frozenset()
     n: int = 10
     offset: int = 0
     facets: bool = False

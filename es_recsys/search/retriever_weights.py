@@ -35,6 +35,7 @@ __all__ = [
     "damping",
     "evidence",
     "largest_weights",
+    "names_one_item",
     "query_weights",
     "retriever_weights",
     "search_kind",
@@ -74,6 +75,11 @@ def breadth(scores: Sequence[float], depth: int) -> float:
 def search_kind(breadth: float) -> str:
     """Return the kind of a search: a key of SEARCH_KINDS."""
     return next(kind for kind, most in SEARCH_KINDS.items() if breadth <= most)
+
+
+def names_one_item(scores: Sequence[float], depth: int) -> bool:
+    """Return whether a search names one item. scores, depth: as of `breadth`."""
+    return search_kind(breadth(scores, depth)) == "query_item"
 
 
 def evidence(strength: float) -> float:

@@ -159,7 +159,7 @@ def resolve_scores(policy: RankingPolicy, scoring: ScoringRequest, responses: Sc
     answered = list(zip(scoring.missing_scores, responses.missing_scores, strict=True))
     failed = [table.retrievers[gap.column].retriever.name for gap, found in answered if "error" in found or is_partial(found)]
     table = _filled(table, answered)
-    totals = table.parts().sum(axis=1)
+    totals = table.totals()
     order = sorted_rows(table, scoring.rows, totals)
     if policy.collapse:
         order = best_of_each_product(order, table.products)

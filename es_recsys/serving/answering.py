@@ -29,6 +29,7 @@ from es_recsys.serving.reading_beside import run_beside
 from es_recsys.serving.ready_lists import ready_answer
 from es_recsys.serving.requests import build_request, query_kind
 from es_recsys.serving.retrieval import raise_if_all_failed, retrieve
+from es_recsys.serving.seen_items import moves_seen, without_seen
 from es_recsys.serving.similar_items import similar_items_request
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
@@ -88,6 +89,8 @@ def compute_answer(
     else:
         vectors, unencoded = yield from query_vectors(snapshot, query)
         request = build_request(query, policy, profile, vectors, filters, now)
+        if profile is not None and moves_seen(policy, query, profile):
+            request = yield from without_seen(snapshot, policy, query, request, profile)
         user, unread = yield from load_user_state(snapshot, policy, query, request, profile, keys)
         failed = (*failed, *unencoded, *unread)
     answer_id = str(uuid.uuid4())

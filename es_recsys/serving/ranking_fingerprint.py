@@ -13,7 +13,7 @@ __all__ = ["ranking_fingerprint"]
 
 # What says nothing of how a plain recommendation is ranked.
 _OTHER_METADATA = ("notes", "key_check")
-_OTHER_SETTINGS = {"ready_hours", "timeout_s", "log_features"}
+_OTHER_SETTINGS = {"ready_hours", "timeout_s", "log_features", "seen"}
 
 
 def ranking_fingerprint(metadata: IndexMetadata, settings: SearchSettings) -> str:

@@ -18,6 +18,7 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.training.count_interactions import try_recount
 from es_recsys.training.positive_events import need_positive
 from es_recsys.training.search_weights import with_search_weights
+from es_recsys.training.seen_proposal import with_seen_proposal
 from es_recsys.training.target_types import check_targets, targets_of
 from es_recsys.training.train_version import TrainReport, live_names, train_and_publish, train_spec
 from es_recsys.training.training_record import training_lock
@@ -44,8 +45,8 @@ def train(
     are live are trained again beside the named ones, with the settings that they have, and for the targets that they had
     unless some are named. targets: event types that answers are to lead to, which held-out events are to be of (empty: any by
     which somebody takes to an item). budget: seconds of processor time after which no further setting is tried. searches:
-    whether it is chosen how personal searches are, too. Settings that `tune model` found are kept to. What exploration knows
-    of the items is counted anew, too.
+    whether it is chosen how personal searches are, and proposed what they do with items that the user has seen. Settings that
+    `tune model` found are kept to. What exploration knows of the items is counted anew, too.
 
     Raises StoreNotFound, InputError for an unknown name or type, ModelError where there is nothing to train on, IndexStateError
     while another training of the store is running.
@@ -73,7 +74,9 @@ def train(
             # What is only trained again beside those that were asked for may be left out.
             spec = replace(spec, optional=again)
             report = train_and_publish(work, snapshot, data, now, spec, budget=budget, seed=seed, progress=progress)
-            return with_search_weights(work, report, seed, progress) if searches else report
+            if not searches:
+                return report
+            return with_seen_proposal(work, with_search_weights(work, report, seed, progress), data, progress)
 
 
 def check_model_names(names: Sequence[str]) -> tuple[str, ...]:

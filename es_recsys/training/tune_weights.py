@@ -270,7 +270,9 @@ def _retrievers(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
 def _with_tables(policy: RankingPolicy, tables: Mapping[str, Mapping[str, float]]) -> RankingPolicy:
     given = policy.retriever_weights
     whole = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
-    return replace(policy, retriever_weights={**given, **whole}, rankers={})
+    # What each retriever gives is asked of everything, wherever it may stand in an answer.
+    settings = policy.settings.model_copy(update={"seen": "keep"})
+    return replace(policy, settings=settings, retriever_weights={**given, **whole}, rankers={})
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:

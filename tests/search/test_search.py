@@ -20,7 +20,7 @@ from es_recsys.search.interests import KEPT_SHARE, Interests
 from es_recsys.search.page import build_page, order_page
 from es_recsys.search.request import Request
 from es_recsys.search.retrieve import parse_responses, plan_retrieval, scaled_scores
-from es_recsys.search.retriever_weights import PERSONAL_SHARE
+from es_recsys.search.retriever_weights import PERSONAL_SHARE, names_one_item
 from es_recsys.search.retrievers import contributes_candidates, ranked_list
 from es_recsys.search.score import ScoringRequest, build_scoring_request
 from es_recsys.search.suggest import parse_suggestion
@@ -210,6 +210,28 @@ def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity
     assert [hit.rank for hit in whole] == list(range(1, len(whole) + 1))
     pages = [hit for start in range(0, 12, 5) for hit in engine.answer(changed(case, n=5, offset=start)).hits][:12]
     assert pages[: len(whole)] == list(whole)
+
+
+@cases
+@given(st.integers(0, 10_000), st.integers(20, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.integers(3, 9))
+def test_what_is_demoted_comes_after_all_others_on_every_page(seed: int, n: int, text: bool, fusion: str, size: int) -> None:
+    engine = made(seed, n)
+    case = asked(seed, n, text=text, settings=SearchSettings(depth=n, fusion=fusion), n=n)
+    usual = engine.answer(case).hits
+    demoted = {hit.item_id for hit in usual[::3]}
+    moved = changed(case, demote=frozenset(demoted))
+    hits = engine.answer(moved).hits
+    scores = list(parse_responses(*case, plan_retrieval(*case), engine.first(case)).retrievers[0].scores.values())
+    stays = text and names_one_item(scores, n)
+    ids = [hit.item_id for hit in usual]
+    expected = ids if stays else [i for i in ids if i not in demoted] + [i for i in ids if i in demoted]
+    assert [hit.item_id for hit in hits] == expected
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    for hit in hits:
+        assert sum(hit.parts.values()) == pytest.approx(hit.score, abs=1e-9)
+        assert ("seen" in hit.parts) == (hit.item_id in demoted and not stays)
+    paged = [hit for start in range(0, n, size) for hit in engine.answer(changed(moved, n=size, offset=start)).hits]
+    assert paged[:n] == list(hits)
 
 
 @cases

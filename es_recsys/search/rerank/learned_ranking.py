@@ -4,7 +4,8 @@ The weighted sum finds the candidates and their first order. The forest orders t
 page; the rest follow in the order of the weighted sum. Parts stay parts of a sum: a candidate's score is the forest's
 prediction, its parts what the features contribute, added up by retriever or field (see `forest`), with "base" for what every
 candidate has. What the weighted sum contributes as a feature is shared out to the retrievers as they share in it. The scores of
-the rest are their weighted sums, moved below the window by a part named "below_window".
+the rest are their weighted sums, moved below the window by a part named "below_window". What comes after all others, as the user
+has seen it, is moved there by a part named "seen", and the forest orders none of it.
 
 With 0 < personalization < 1, score and parts are mixed from what the forest predicts with the user's features and without them:
 personalization * with + (1 - personalization) * without. Without a user, or with personalization 0, those are not known.
@@ -23,9 +24,9 @@ from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.features import Column, part_of
 from es_recsys.search.ranker import Ranker
 
-__all__ = ["BASE", "BELOW_WINDOW", "LearnedOrder", "apply_ranker", "feature_matrix"]
+__all__ = ["BASE", "BELOW_WINDOW", "SEEN", "LearnedOrder", "apply_ranker", "feature_matrix"]
 
-BASE, BELOW_WINDOW = "base", "below_window"
+BASE, BELOW_WINDOW, SEEN = "base", "below_window", "seen"
 
 _PERSONAL_ASPECTS = ("/affinity", "/distance")
 _PERSONAL_PARTS = (USER, PAIR)
@@ -72,7 +73,10 @@ class LearnedOrder:
 
     def _weighted(self, row: int) -> dict[str, float]:
         parts = (self.table.scores[row] * self.table.weights).tolist()
-        return {each.retriever.name: part for each, part in zip(self.table.retrievers, parts, strict=True)}
+        found = {each.retriever.name: part for each, part in zip(self.table.retrievers, parts, strict=True)}
+        if self.table.demotion is not None:
+            found[SEEN] = -float(self.table.demotion[row])
+        return found
 
 
 def apply_ranker(

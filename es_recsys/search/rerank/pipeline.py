@@ -32,11 +32,12 @@ def rerank(
     content_field: str | None,
 ) -> ExploredOrder:
     """Return rows of the candidate table as they are shown. content_field: vector field of `scored.documents`."""
-    pool = [row for row in learned.order[:RERANK_DEPTH] if not scored.table.is_deep[row]]
+    table = scored.table
+    pool = [row for row in learned.order[:RERANK_DEPTH] if not (table.is_deep[row] or table.is_demoted(row))]
     rest = learned.order[len(pool) :]
     if request.diversity > 0.0:
         pool = _diversified(request, scored, learned, pool, content_field)
-    interest_of = _nearest_interest(user.interests, scored.table, pool)
+    interest_of = _nearest_interest(user.interests, table, pool)
     if interest_of and user.interests is not None:
         pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
     rows = [*pool, *rest]
@@ -44,11 +45,11 @@ def rerank(
         return ExploredOrder(rows)
     explored = explore(
         policy.exploration,
-        [scored.table.products[row] for row in rows],
+        [table.products[row] for row in rows],
         [learned.scores[row] for row in pool],
         request.offset,
         request.end,
-        cold_start=[rank for rank, row in enumerate(rows) if scored.table.is_cold_start[row]],
+        cold_start=[rank for rank, row in enumerate(rows) if table.is_cold_start[row]],
         groups=[interest_of[row] for row in pool] if interest_of else (),
     )
     return replace(explored, order=[rows[rank] for rank in explored.order])
