@@ -22,7 +22,7 @@ from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
 from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.models.conditional_logit import fit_conditional_logit
 from es_recsys.search.retriever_weights import SEARCH_KINDS
-from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
+from es_recsys.search.retrievers import RETRIEVERS
 
 __all__ = ["TunedSituation", "best_weights", "choose_weights", "is_matching", "logit_weights"]
 
@@ -42,8 +42,9 @@ _NEUTRAL = 0.25
 # Parts of the weights that don't match the query, of which the largest that loses no title is kept.
 _MARGIN = 1.25  # titles are asked for by other people, too
 _SHARES = (1.0, 0.85, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.0)
-# Words that name things say little for a query's vector, which finds what is put otherwise.
-_LEAST_VECTOR = 0.1
+# Words that name things say little for a query's vector, which finds what is put otherwise. Of vague searches the words may say
+# next to nothing of which match is meant, but what matches is found by them.
+_LEAST_MATCHING = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def best_weights(
     def value(weights: Mapping[str, float]) -> float:
         return score(tuple(weights.get(name, 0.0) for name in names))
 
-    least = {name: _LEAST_VECTOR for name in names if is_matching(name) and name != LEXICAL}
+    least = {name: _LEAST_MATCHING for name in names if is_matching(name)}
     space = {name: tuple(value for value in _VALUES if value >= least.get(name, 0.0)) for name in names}
     likely = {name: max(weight, least.get(name, 0.0)) for name, weight in logit_weights(retriever_scores).items()}
     better = likely if value(likely) > value(before) else before
