@@ -30,8 +30,9 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
     A: an answer, or what is awaited for one; B: an iterator of answers.
 
     filter: expressions or a mapping, as docs/guide.md lists. personalization: 0 (neutral) to 1 (personal). diversity: 0 (by
-    score) to 1 (most varied). explore: 0 (nothing is left to chance) to 1. seen: whether items that the user has seen stay
-    ("keep"), come after all others ("demote") or are left out ("exclude"). offset + n: up to 1,000.
+    score) to 1 (most varied). popularity: -1 (niche) to 1 (mainstream), 0 by score. calibration: 0 (by score) to 1 (a page's
+    categories as in the user's history). explore: 0 (nothing is left to chance) to 1. seen: whether items that the user has seen
+    stay ("keep"), come after all others ("demote") or are left out ("exclude"). offset + n: up to 1,000.
     """
 
     @abc.abstractmethod
@@ -57,6 +58,8 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         exclude: Ids = (),
         personalization: float | None = None,
         diversity: float | None = None,
+        popularity: float | None = None,
+        calibration: float | None = None,
         explore: float | None = None,
         seen: str | None = None,
         explain: bool = False,
@@ -74,6 +77,8 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             exclude=exclude,
             personalization=personalization,
             diversity=diversity,
+            popularity=popularity,
+            calibration=calibration,
             explore=explore,
             seen=seen,
             explain=explain,
@@ -93,6 +98,8 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         exclude: Ids = (),
         personalization: float | None = None,
         diversity: float | None = None,
+        popularity: float | None = None,
+        calibration: float | None = None,
         explore: float | None = None,
         explain: bool = False,
     ) -> A:
@@ -107,6 +114,8 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             exclude=exclude,
             personalization=personalization,
             diversity=diversity,
+            popularity=popularity,
+            calibration=calibration,
             explore=explore,
             explain=explain,
         )
@@ -120,6 +129,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         filter: Filter = (),
         exclude: Ids = (),
         diversity: float | None = None,
+        popularity: float | None = None,
         seen: str | None = None,
         explain: bool = False,
     ) -> A:
@@ -134,6 +144,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             filter=filter,
             exclude=exclude,
             diversity=diversity,
+            popularity=popularity,
             seen=seen,
             explain=explain,
         )

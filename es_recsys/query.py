@@ -43,6 +43,7 @@ def _read_by(read: Callable[..., Any], argument: str = "", **bounds: float) -> B
 _OptionalId = Annotated[str | None, _read_by(arguments.optional_id)]
 _Share = Annotated[float | None, _read_by(arguments.optional_number, least=0.0, most=1.0)]
 _Seen = Annotated[str | None, _read_by(partial(arguments.optional_choice, choices=SEEN))]
+_Dial = Annotated[float | None, _read_by(arguments.optional_number, least=-1.0, most=1.0)]
 _Flag = Annotated[bool, _read_by(arguments.flag)]
 
 
@@ -53,6 +54,7 @@ class Query(BaseModel):
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
+    popularity: -1 (niche) to 1 (mainstream), 0 by score. calibration: 0 (by score) to 1 (categories as in the user's history).
     explore: 0 (nothing is left to chance) to 1, so that near-equal items are tried and learned about.
     seen: what becomes of items that the user has seen, one of SEEN (None: as `search.seen` says); words that name one item change
     nothing about it. A recommendation leaves them out always.
@@ -74,6 +76,8 @@ class Query(BaseModel):
     exclude: Annotated[frozenset[str], _read_by(arguments.ids)] = frozenset()
     personalization: _Share = None
     diversity: _Share = None
+    popularity: _Dial = None
+    calibration: _Share = None
     explore: _Share = None
     seen: _Seen = None
     explain: _Flag = False

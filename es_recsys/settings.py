@@ -109,6 +109,8 @@ class SearchSettings(BaseModel):
     rank_constant: int = Field(default=60, ge=1)
     personalization: float = Field(default=1.0, ge=0, le=1)
     diversity: float = Field(default=0.0, ge=0, le=1)
+    popularity: float = Field(default=0.0, ge=-1, le=1)
+    calibration: float = Field(default=0.0, ge=0, le=1)
     seen: str = Field(default="keep", pattern="^(keep|demote|exclude)$")
     min_cosines: dict[str, tuple[float, float]] = {}
     interests: int = Field(default=4, ge=0, le=4)

@@ -36,6 +36,12 @@ Personalization = Annotated[
     float | None, typer.Option(help="From 0 (the same for everybody) to 1 (fully personal) (default: 1).")
 ]
 Diversity = Annotated[float | None, typer.Option(help="From 0 (by score) to 1 (most varied) (default: 0).")]
+Popularity = Annotated[
+    float | None, typer.Option(help="From -1 (what few know) to 1 (what most like); 0 is by score (default: 0).")
+]
+Calibration = Annotated[
+    float | None, typer.Option(help="From 0 (by score) to 1 (a page's categories as in the user's history) (default: 0).")
+]
 Explore = Annotated[
     float | None,
     typer.Option(help="From 0 to 1: how far items with similar scores swap places by chance, to learn about them (default: 0)."),
@@ -72,6 +78,8 @@ def search(
     exclude: Exclude = None,
     personalization: Personalization = None,
     diversity: Diversity = None,
+    popularity: Popularity = None,
+    calibration: Calibration = None,
     explore: Explore = None,
     seen: Seen = None,
     explain: Explain = False,
@@ -91,6 +99,8 @@ def search(
             exclude=exclude or (),
             personalization=personalization,
             diversity=diversity,
+            popularity=popularity,
+            calibration=calibration,
             explore=explore,
             seen=seen,
             explain=explain,
@@ -110,6 +120,8 @@ def recommend(
     exclude: Exclude = None,
     personalization: Personalization = None,
     diversity: Diversity = None,
+    popularity: Popularity = None,
+    calibration: Calibration = None,
     explore: Explore = None,
     explain: Explain = False,
     json: JsonFlag = False,
@@ -125,6 +137,8 @@ def recommend(
             exclude=exclude or (),
             personalization=personalization,
             diversity=diversity,
+            popularity=popularity,
+            calibration=calibration,
             explore=explore,
             explain=explain,
         )
@@ -140,6 +154,7 @@ def similar(
     filter: Filter = None,
     exclude: Exclude = None,
     diversity: Diversity = None,
+    popularity: Popularity = None,
     seen: Seen = None,
     explain: Explain = False,
     json: JsonFlag = False,
@@ -153,6 +168,7 @@ def similar(
             filter=filter or (),
             exclude=exclude or (),
             diversity=diversity,
+            popularity=popularity,
             seen=seen,
             explain=explain,
         )
@@ -185,11 +201,11 @@ def rank(
     _show(answer, json, explain)
 
 
-def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None) -> None:
+def _batch(settings: Settings, kind: str, file: Path, n: int, out: Path | None, **dials: float | None) -> None:
     from es_recsys.jobs.batch import answer_file
 
     with open_client(settings) as client, progress(kind) as bar:
-        report = answer_file(client.execute_many, kind, file, n=n, out=out, store=settings.index, progress=bar)
+        report = answer_file(client.execute_many, kind, file, n=n, out=out, store=settings.index, progress=bar, dials=dials)
     _tell(report, out)
 
 
@@ -254,25 +270,42 @@ Out = Annotated[Path | None, typer.Option(help="Write answers here, one a line (
 @batch.command("recommend")
 @with_settings
 def batch_recommend(
-    settings: Settings, file: UsersFile = None, n: Number = 10, out: Out = None, to_index: ToIndex = False
+    settings: Settings,
+    file: UsersFile = None,
+    n: Number = 10,
+    popularity: Popularity = None,
+    calibration: Calibration = None,
+    out: Out = None,
+    to_index: ToIndex = False,
 ) -> None:
     """Recommend items to each user of a file.
 
     Lines: {"user_id": ...} or {"user_id": ..., "history": [item_id, ...]}.
     """
+    if to_index and (popularity is not None or calibration is not None):
+        raise InputError(
+            "Ready lists are those of the store's settings.", "Set search.popularity and search.calibration in its settings file."
+        )
     if to_index:
         _store_ready_lists(settings, file, n, out)
     elif file is None:
         raise InputError("There is no file of users.", "Name one; with --to-index alone all users get a ready list.")
     else:
-        _batch(settings, "recommend", file, n, out)
+        _batch(settings, "recommend", file, n, out, popularity=popularity, calibration=calibration)
 
 
 @batch.command("search")
 @with_settings
-def batch_search(settings: Settings, file: BatchFile, n: Number = 10, out: Out = None) -> None:
+def batch_search(
+    settings: Settings,
+    file: BatchFile,
+    n: Number = 10,
+    popularity: Popularity = None,
+    calibration: Calibration = None,
+    out: Out = None,
+) -> None:
     """Execute each search of a file.
 
     Lines: {"query": ..., "user_id"?: ..., "filter"?: [...], "seen"?: ...}.
     """
-    _batch(settings, "search", file, n, out)
+    _batch(settings, "search", file, n, out, popularity=popularity, calibration=calibration)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import orjson
@@ -61,22 +62,26 @@ def answer_file(
     out: Path | None = None,
     store: str = "",
     progress: Progress | None = None,
+    dials: Mapping[str, float | None] = MappingProxyType({}),
 ) -> BatchReport:
     """Answer each line of `file` in its order, and write a line for each.
 
     kind: "recommend" for lines {"user_id", "history"?}, "search" for {"query", "user_id"?, "filter"?, "seen"?}. n: hits of each
     answer. A line that can't be answered, or is no request, has "error" and no hits. out: standard output where it is None.
+    dials: further arguments of all queries, None for what is not given.
 
     Memory is flat. `out` appears when it is whole. Where Elasticsearch is down, the disk full or the process killed, what is
     done stays in OUT.part, and the same call resumes there, as far as its lines are those of the input. Raises EngineError where
     one request after the other fails, KeyMismatch, InputError, WriteError.
     """
-    requests = read_requests(file, kind, n)
+    given: dict[str, Any] = {name: value for name, value in dials.items() if value is not None}
+    Query(**given)
+    requests = read_requests(file, kind, n, given)
     if out is None:
         report = _answer(execute_many, requests, _ResultWriter(sys.stdout.buffer, progress))
         sys.stdout.buffer.flush()
         return report
-    with PartialOutput(out, {"kind": kind, "n": n, "store": store}) as partial:
+    with PartialOutput(out, {"kind": kind, "n": n, "store": store, **given}) as partial:
         try:
             resumed, requests = _skip_answered(partial, requests)
             report = _answer(execute_many, requests, _ResultWriter(partial, progress, resumed))

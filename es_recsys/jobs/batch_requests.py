@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from es_recsys.errors import InputError
@@ -25,14 +26,17 @@ class BatchRequest:
     error: str = ""
 
 
-def read_requests(file: Path, kind: str, n: int) -> Iterator[BatchRequest]:
-    """Yield each line of `file` in order. kind: "recommend" or "search"; n: hits wanted. Raises InputError for the file."""
+def read_requests(file: Path, kind: str, n: int, given: Mapping[str, float] = MappingProxyType({})) -> Iterator[BatchRequest]:
+    """Yield each line of `file` in order. Raises InputError for the file.
+
+    kind: "recommend" or "search"; n: hits wanted. given: further arguments of each query.
+    """
     unreadable: deque[BatchRequest] = deque()
     parse = _recommend_request if kind == "recommend" else _search_request
     for row in read_rows(file, rejected=_UnreadableLines(unreadable)):
         while unreadable:
             yield unreadable.popleft()
-        yield parse(row, n)
+        yield parse(row, {"n": n, **given})
     yield from unreadable
 
 
@@ -47,22 +51,23 @@ class _UnreadableLines(RejectedRows):
         self._queue.append(BatchRequest({}, error=f"{file} line {line}: {reason}."))
 
 
-def _recommend_request(row: Row, n: int) -> BatchRequest:
+def _recommend_request(row: Row, given: Mapping[str, float]) -> BatchRequest:
     values = row.values
     echo = {"user_id": values.get("user_id")}
     user_id, history = values.get("user_id"), values.get("history")
     if user_id is None and history is None:
         return _invalid(row, echo, "user_id is missing, and history too")
-    return _validated(row, echo, user_id=user_id, history=history, n=n)
+    return _validated(row, echo, user_id=user_id, history=history, **given)
 
 
-def _search_request(row: Row, n: int) -> BatchRequest:
+def _search_request(row: Row, given: Mapping[str, float]) -> BatchRequest:
     values = row.values
     text, user_id = values.get("query"), values.get("user_id")
     echo = {"query": text} if user_id is None else {"query": text, "user_id": user_id}
     if not isinstance(text, str):
         return _invalid(row, echo, f"query {'is missing' if text is None else 'is not a text'}")
-    return _validated(row, echo, text=text, user_id=user_id, filter=values.get("filter") or (), seen=values.get("seen"), n=n)
+    filter, seen = values.get("filter") or (), values.get("seen")
+    return _validated(row, echo, text=text, user_id=user_id, filter=filter, seen=seen, **given)
 
 
 def _validated(row: Row, echo: dict[str, Any], **fields: Any) -> BatchRequest:

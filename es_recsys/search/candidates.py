@@ -189,7 +189,7 @@ def _weighted(table: CandidateTable) -> list[tuple[RetrieverResult, float]]:
 
 def _reordered(request: Request, user: UserState, policy: RankingPolicy, window: int) -> int:
     """Return how many of the best hits may be put in another order. window: those that a learned ranking orders."""
-    reranked = request.diversity > 0.0 or policy.exploration is not None or user.interests is not None
+    reranked = request.is_reordered or policy.exploration is not None or user.interests is not None
     return max(window, RERANK_DEPTH if reranked else 0)
 
 

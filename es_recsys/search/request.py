@@ -55,7 +55,8 @@ class Request:
     picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of products that
     come after all others, but where the words name one item. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
-    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). `Query` has checked their ranges.
+    personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). popularity_dial: -1 (niche) to 1
+    (mainstream). calibration: 0 (by score) to 1 (categories as in the user's history). `Query` has checked their ranges.
     """
 
     now: float
@@ -70,6 +71,8 @@ class Request:
     explain: bool = False
     personalization: float = 1.0
     diversity: float = 0.0
+    popularity_dial: float = 0.0
+    calibration: float = 0.0
 
     @property
     def has_text(self) -> bool:
@@ -79,6 +82,16 @@ class Request:
     def has_query(self) -> bool:
         """Whether there is a text or a picture, as in a search; a recommendation has neither."""
         return self.has_text or bool(self.vectors)
+
+    @property
+    def is_reordered(self) -> bool:
+        """Whether the best are to be put in another order than that of their scores."""
+        return self.orders_by_content or self.popularity_dial != 0.0
+
+    @property
+    def orders_by_content(self) -> bool:
+        """Whether what the items are has a say in their order."""
+        return self.diversity > 0.0 or self.calibration > 0.0
 
     @property
     def end(self) -> int:
@@ -153,6 +166,7 @@ class RankingPolicy:
 
     metadata: of the index version searched. settings: depth, fusion and the like. retriever_weights: situation -> retriever ->
     weight, as training or tuning chose them; they go before those of the settings. popularity: most popular products first.
+    popularity_of: the same score of any products, None where nothing was counted.
     rankers: situation -> learned ranking, None for one that can't be used. item_features: what behaviour says of the items,
     None where it is unknown. exploration: what is left to chance, None for nothing. collapse: whether the best variant of a
     product stands for all. logs_answers, logs_features: whether answers are logged, and with the base features (see `features`).
@@ -163,6 +177,7 @@ class RankingPolicy:
     settings: SearchSettings = field(default_factory=SearchSettings)
     retriever_weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     popularity: ScoredIds = ()
+    popularity_of: Scorer | None = None
     rankers: Mapping[str, Ranker | None] = field(default_factory=dict)
     item_features: ItemFeatures | None = None
     exploration: Exploration | None = None

@@ -134,7 +134,7 @@ def build_scoring_request(
     missing_scores = _missing_scores(policy, table, rows)
     history = _history_body(user, policy, content_field) if request.explain and content_field else None
     total = _known_total(request, policy, results)
-    ordered_by_documents = features is not None or request.diversity > 0.0
+    ordered_by_documents = features is not None or request.orders_by_content
     is_sent = bool(missing_scores) or (request.has_query and total is None) or history is not None
     early = ordered_by_documents or (is_sent and len(rows) <= _MAX_DOCUMENTS)
     ids = [table.item_ids[row] for row in rows]

@@ -65,6 +65,8 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
         and not (query.filter or query.facets or query.explain)
         and query.offset + query.n <= settings.depth
         and (settings.diversity if query.diversity is None else query.diversity) == 0.0
+        and (settings.popularity if query.popularity is None else query.popularity) == 0.0
+        and (settings.calibration if query.calibration is None else query.calibration) == 0.0
         and (settings.exploration if query.explore is None else query.explore) == 0.0
     )
 

@@ -26,6 +26,7 @@ def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
         settings=snapshot.settings.search,
         retriever_weights=snapshot.metadata.retriever_weights,
         popularity=snapshot.popularity,
+        popularity_of=snapshot.popularity_of,
         rankers=snapshot.rankers,
         item_features=snapshot.item_features,
         logs_answers=snapshot.settings.answer_log_mib > 0,

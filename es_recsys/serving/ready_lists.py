@@ -62,6 +62,8 @@ def is_plain(query: Query, settings: SearchSettings) -> bool:
         and not (query.filter or query.exclude or query.facets)
         and query.personalization in (None, settings.personalization)
         and query.diversity in (None, settings.diversity)
+        and query.popularity in (None, settings.popularity)
+        and query.calibration in (None, settings.calibration)
         and (settings.exploration if query.explore is None else query.explore) == 0.0
     )
 

@@ -50,6 +50,8 @@ def build_request(
         explain=query.explain,
         personalization=settings.personalization if query.personalization is None else query.personalization,
         diversity=settings.diversity if query.diversity is None else query.diversity,
+        popularity_dial=settings.popularity if query.popularity is None else query.popularity,
+        calibration=settings.calibration if query.calibration is None else query.calibration,
     )
 
 

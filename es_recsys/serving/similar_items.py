@@ -42,7 +42,7 @@ def similar_items_request(
     viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset())
     disliked = profile.disliked if profile is not None else frozenset()
     exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked
-    plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0})
+    plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0, "calibration": 0.0})
     request = build_request(plain, policy, viewer, {}, filters, now)
     if profile is not None and moves_seen(policy, query, profile):
         request = yield from without_seen(snapshot, policy, query, request, profile)

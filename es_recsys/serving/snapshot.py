@@ -15,7 +15,7 @@ from es_recsys.models.removed import REMOVED
 from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
-from es_recsys.search.request import UserState
+from es_recsys.search.request import Scorer, UserState
 from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.query_encoder import QueryEncoder
 from es_recsys.serving.user_cache import UserCache
@@ -34,7 +34,8 @@ class ServingSnapshot:
     item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
     where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. broad_searches,
     users: what earlier answers found out, which spares work and changes nothing. nobody: the state of who is not known.
-    feature_sampler: says which answers are logged with features.
+    feature_sampler: says which answers are logged with features. popularity_of: the popularity of any products, None where
+    nothing was counted.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class ServingSnapshot:
     users: UserCache = field(default_factory=UserCache)
     nobody: UserState = field(default_factory=UserState)
     feature_sampler: FeatureSampler = field(default_factory=FeatureSampler)
+    popularity_of: Scorer | None = None
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

@@ -24,6 +24,7 @@ from es_recsys.models.segments import SEGMENTS
 from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.ranker import Ranker
+from es_recsys.search.request import Scorer
 from es_recsys.serving.feature_sampler import FeatureSampler
 from es_recsys.serving.forward_index_follower import ForwardIndexFollower
 from es_recsys.serving.interaction_stats import interaction_stats_folder, load_interaction_stats
@@ -153,7 +154,8 @@ class SnapshotCache:
             models, item_features = old.models, old.item_features
         else:
             models, item_features = self._models(metadata)
-        popularity = old.popularity if old is not None and written_at == self._counted_at else self._popularity()
+        counted = old is not None and written_at == self._counted_at
+        popularity = (old.popularity, old.popularity_of) if old is not None and counted else self._popularity()
         same = old is not None and (old.metadata.ranker_fingerprints, old.metadata.vectors) == (
             metadata.ranker_fingerprints,
             metadata.vectors,
@@ -183,19 +185,21 @@ class SnapshotCache:
         self,
         metadata: IndexMetadata,
         models: Mapping[str, Model],
-        popularity: Sequence[tuple[str, float]],
+        popularity: tuple[Sequence[tuple[str, float]], Scorer | None],
         rankers: Mapping[str, Ranker | None],
         item_features: ItemFeatures | None,
     ) -> ServingSnapshot:
+        most_popular, popularity_of = popularity
         try:
-            stats = load_interaction_stats(interaction_stats_folder(self._settings), popularity)
+            stats = load_interaction_stats(interaction_stats_folder(self._settings), most_popular)
         except ModelError as error:
             _log.warning("Exploration starts from what is popular. %s", error)
-            stats = InteractionStats.from_popularity(popularity)
+            stats = InteractionStats.from_popularity(most_popular)
         snapshot = ServingSnapshot(
-            self._settings, metadata, self._secret, self._encoders, models, popularity, rankers, stats, item_features
+            self._settings, metadata, self._secret, self._encoders, models, most_popular, rankers, stats, item_features
         )
-        return replace(snapshot, ranking_fingerprint=ranking_fingerprint(metadata, self._settings.search))
+        fingerprint = ranking_fingerprint(metadata, self._settings.search)
+        return replace(snapshot, ranking_fingerprint=fingerprint, popularity_of=popularity_of)
 
     def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemFeatures | None]:
         if not metadata.models:
@@ -227,16 +231,18 @@ class SnapshotCache:
             return None
         return ranker if ranker.suits(metadata) else None
 
-    def _popularity(self) -> list[tuple[str, float]]:
+    def _popularity(self) -> tuple[list[tuple[str, float]], Scorer | None]:
+        """Return the most popular products with their scores, and the score of any."""
         from es_recsys.dataset import History
         from es_recsys.models.popularity import Popularity
 
         folder = popularity_folder(self._settings)
         if not folder.exists():
-            return []
+            return [], None
         try:
-            return Popularity.load(folder).recommend(History(), DEPTHS["neighbours"])
+            model = Popularity.load(folder)
+            return model.recommend(History(), DEPTHS["neighbours"]), model.scorer(History())
         except ModelError as error:
             # Counted anew by every training and load of events: no reason not to answer, or not to record what happens.
             _log.warning("Answers do without what is popular. %s", error)
-            return []
+            return [], None

@@ -161,12 +161,14 @@ def test_what_goes_by_blocks_stands_among_the_rest_in_order(small: Client, sampl
         Query(text="red", user_id=users[0]),
         Query(history=["x"] * 2_001),
         Query(user_id=users[0], diversity=0.5),
+        Query(user_id=users[0], popularity=-0.5),
+        Query(user_id=users[0], calibration=0.5),
         Query(user_id=users[0], filter=["bad:1"]),
         *(Query(user_id=user) for user in users[10:]),
     ]
     found = list(small.execute_many(queries))
     errors = [place for place, each in enumerate(found) if isinstance(each, InputError)]
-    assert errors == [11, 13]
+    assert errors == [11, 15]
     for query, each in zip(queries, found, strict=True):
         if isinstance(each, Answer):
             assert [hit.item_id for hit in each.hits] == [hit.item_id for hit in small.execute(query).hits]

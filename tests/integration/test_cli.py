@@ -176,6 +176,8 @@ def test_a_search_and_its_options(store: Settings, run: Run) -> None:
     assert 0 < cheap["total"] < answer["total"]
     neutral = run("search", "shoes", "--user", "u0001", "--personalization", 0, "--n", 5, "--json").json
     assert _ids(neutral) == _ids(answer)
+    niche = run("search", "shoes", "--popularity", -0.8, "--calibration", 0.1, "--n", 5, "--json").json
+    assert _ids(niche) != _ids(answer)
     assert run("search", "shoes", "--facets", "--json").json["facets"]["categories"]["Shoes"]
 
 
@@ -210,6 +212,10 @@ def test_batch_recommend_keeps_order_and_echoes(store: Settings, run: Run, write
         assert all(hit.keys() == {"item_id", "score"} for hit in line["hits"])
     assert not {"p0001", "p0002"} & {hit["item_id"] for hit in lines[3]["hits"]}
     assert _ids(lines[0]) == _ids(run("recommend", "--user", "u0001", "--n", 7, "--json").json)
+    dials = ("--popularity", -0.5, "--calibration", 0.3, "--n", 7)
+    niche = run("batch", "recommend", write("one.jsonl", questions[:1]), *dials)
+    assert _ids(json.loads(niche.out)) == _ids(run("recommend", "--user", "u0001", *dials, "--json").json) != _ids(lines[0])
+    assert "popularity is 2" in run("batch", "recommend", write("one.jsonl", questions[:1]), "--popularity", 2, code=2).err
 
 
 def test_batch_recommend_stores_ready_lists(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:
@@ -232,6 +238,7 @@ def test_batch_recommend_stores_ready_lists(store: Settings, run: Run, write: Ca
     assert "no file of users" in run("batch", "recommend", code=2).err
     assert "--out" in run("batch", "recommend", "--to-index", "--out", out, code=2).err
     assert "100" in run("batch", "recommend", users, "--to-index", "--n", 101, code=2).err
+    assert "settings" in run("batch", "recommend", users, "--to-index", "--popularity", 0.5, code=2).err
     too_long = write("long.jsonl", [{"user_id": "u", "history": ["p0001"] * 2_001}])
     assert (
         "0 ready lists stored; 1 user with an error (The history has 2,001 items"

@@ -83,6 +83,8 @@ def _all_kinds(client: Client, user: str, sample: SampleStore) -> dict[str, Answ
         "neutral search": client.search(QUERY),
         "recommend": client.recommend(user, explain=True),
         "diverse": client.recommend(user, diversity=0.7, explain=True),
+        "niche": client.recommend(user, popularity=-0.7, explain=True),
+        "calibrated": client.recommend(user, calibration=0.7, explain=True),
         "popular": client.recommend(),
         "history": client.recommend(history=ids[:3], explain=True),
         "similar": client.similar_items(ids[0], explain=True),
@@ -108,9 +110,34 @@ def test_answers_are_in_order_numbered_and_titled(client: Client, user: str, sam
         assert len(set(_ids(answer))) == len(answer.hits), name
         assert all(hit.title == titles[hit.item_id] for hit in answer.hits), name
         interests = any(part.startswith("interest_") for hit in answer.hits for part in hit.parts)
-        if name != "diverse" and not interests:  # both keep places for what scores less
+        if name not in ("diverse", "niche", "calibrated") and not interests:  # both keep places for what scores less
             scores = [hit.score for hit in answer.hits]
             assert scores == sorted(scores, reverse=True), name
+
+
+def test_popularity_and_calibration_are_dials(client: Client, user: str) -> None:
+    """0 is the answer without them; more is more of it, in a recommendation and in a search."""
+    popularity_of = client.workspace.snapshots.current().popularity_of
+    assert popularity_of is not None
+    for call in (partial(client.recommend, user), partial(client.search, "shoes", user_id=user), partial(client.search, "bag")):
+        plain = call()
+        assert _ids(call(popularity=0.0, calibration=0.0)) == _ids(plain)
+        counts = [float(popularity_of(_ids(call(popularity=dial))).sum()) for dial in (-0.6, 0.0, 0.6)]
+        assert counts[0] < counts[1] < counts[2]
+    history = client.get_user_profile(user).affinities["categories"]
+
+    def apart(answer: Answer) -> float:
+        found = Counter(name for hit in answer.hits for name in hit.source["categories"])
+        return sum(abs(share - found[name] / found.total()) for name, share in history.items())
+
+    assert apart(client.recommend(user, calibration=0.9)) < apart(client.recommend(user))
+    assert _ids(client.recommend(calibration=0.9)) == _ids(client.recommend()), "nothing is known of nobody"
+
+
+def test_what_is_searched_by_its_name_stays_first_with_every_dial(client: Client, user: str, sample: SampleStore) -> None:
+    titled = sample.items[11]
+    for dials in ({"popularity": -1.0}, {"popularity": 1.0}, {"calibration": 1.0}):
+        assert _ids(client.search(titled.title, user_id=user, **dials))[0] == titled.item_id
 
 
 def test_a_search_finds_what_is_asked_for(client: Client, sample: SampleStore) -> None:

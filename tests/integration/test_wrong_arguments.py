@@ -43,15 +43,17 @@ WRONG: list[Any] = [
 
 CALLS: dict[str, Callable[[Any, Any], Any]] = {
     **{f"search {name}": lambda c, x, name=name: c.search("red", **{name: x}) for name in (
-        "image", "user_id", "session_id", "n", "offset", "filter", "exclude", "personalization", "diversity", "explore",
+        "image", "user_id", "session_id", "n", "offset", "filter", "exclude", "personalization", "diversity", "popularity",
+        "calibration", "explore",
         "explain", "facets")},
     "search": lambda c, x: c.search(x),
     **{f"recommend {name}": lambda c, x, name=name: c.recommend(**{name: x}) for name in (
-        "user_id", "session_id", "history", "n", "offset", "filter", "exclude", "personalization", "diversity", "explore",
+        "user_id", "session_id", "history", "n", "offset", "filter", "exclude", "personalization", "diversity", "popularity",
+        "calibration", "explore",
         "explain")},
     "similar_items": lambda c, x: c.similar_items(x),
     **{f"similar_items {name}": lambda c, x, name=name: c.similar_items("a", **{name: x}) for name in (
-        "user_id", "n", "filter", "exclude", "diversity", "explain")},
+        "user_id", "n", "filter", "exclude", "diversity", "popularity", "explain")},
     "rank": lambda c, x: c.rank("17", x),
     **{f"rank {name}": lambda c, x, name=name: c.rank(None, ["a", "z"], **{name: x}) for name in (
         "session_id", "exclude", "personalization", "explain")},

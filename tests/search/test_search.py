@@ -196,12 +196,25 @@ def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
 
 @cases
 @given(
-    st.integers(0, 10_000), st.integers(3, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.sampled_from([0.0, 0.5])
+    st.integers(0, 10_000),
+    st.integers(3, 90),
+    st.booleans(),
+    st.sampled_from(["weighted", "rrf"]),
+    st.sampled_from(
+        [
+            {"diversity": 0.0, "popularity_dial": 0.0, "calibration": 0.0},
+            {"diversity": 0.5},
+            {"popularity_dial": -0.4},
+            {"calibration": 0.5},
+            {"popularity_dial": 0.3, "diversity": 0.2, "calibration": 0.6},
+        ]
+    ),
 )
-def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, diversity: float) -> None:
+def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, dials: dict[str, float]) -> None:
     engine = made(seed, n)
     exclude = frozenset(engine.items[:3])
-    case = asked(seed, n, text=text, exclude=exclude, diversity=diversity, settings=SearchSettings(depth=12, fusion=fusion), n=12)
+    case = asked(seed, n, text=text, exclude=exclude, settings=SearchSettings(depth=12, fusion=fusion), n=12, **dials)
+    case = changed(case, affinities={"categories": {"1": 0.7, "2": 0.3}})
     whole = engine.answer(case).hits
     assert not exclude & {hit.item_id for hit in whole}
     for hit in whole:

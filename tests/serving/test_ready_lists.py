@@ -122,6 +122,7 @@ def test_lists_that_do_not_serve(snapshot: ServingSnapshot) -> None:
     [
         {"text": "shoes"}, {"like": "i001"}, {"ids": ["i001"]}, {"session_id": "s"}, {"history": []}, {"filter": ["a:b"]},
         {"exclude": ["i001"]}, {"facets": True}, {"personalization": 0.5}, {"diversity": 0.1}, {"explore": 0.1},
+        {"popularity": -0.1}, {"calibration": 0.1},
     ],
     ids=str,
 )  # fmt: skip
@@ -132,8 +133,10 @@ def test_what_is_no_plain_recommendation(more: dict[str, Any]) -> None:
 
 
 def test_the_defaults_of_a_store_may_be_named() -> None:
-    settings = SearchSettings(diversity=0.3, exploration=0.2, personalization=0.8)
-    assert is_plain(Query(user_id="u", diversity=0.3, explore=0.0, personalization=0.8), settings)
+    settings = SearchSettings(diversity=0.3, exploration=0.2, personalization=0.8, popularity=-0.1, calibration=0.2)
+    assert is_plain(
+        Query(user_id="u", diversity=0.3, explore=0.0, personalization=0.8, popularity=-0.1, calibration=0.2), settings
+    )
     assert not is_plain(Query(user_id="u"), settings), "what is left to chance is drawn for each answer"
 
 
@@ -147,5 +150,7 @@ def test_the_fingerprint_is_that_of_what_ranks() -> None:
         ranking_fingerprint(replace(metadata, ranker_fingerprints={"no_query": "f"}), settings),
         ranking_fingerprint(metadata, SearchSettings(diversity=0.5)),
         ranking_fingerprint(metadata, SearchSettings(interests=0)),
+        ranking_fingerprint(metadata, SearchSettings(popularity=0.1)),
+        ranking_fingerprint(metadata, SearchSettings(calibration=0.1)),
     ]
-    assert len({same, *others}) == 6
+    assert len({same, *others}) == 8

@@ -1,1 +1,1 @@
-"""Reranking: a learned ranking, diversity, interests, and exploration, in this order (see `pipeline`)."""
+"""Reranking: learned ranking, popularity, diversity, calibration, interests, exploration, in this order (see `pipeline`)."""

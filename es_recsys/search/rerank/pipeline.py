@@ -1,7 +1,9 @@
 """The order in which the scored candidates are shown.
 
-A learned ranking comes first, then diversity, then each interest gets its slots. What is left to chance comes last, within the
-slots of each interest, and not beside diversity, which separates what is near in score on purpose.
+A learned ranking comes first, then the popularity dial, diversity and calibration, each on the order before it, then each
+interest gets its slots, but beside calibration, which shares the page out itself. In a search that names one item neither
+popularity nor calibration count. What is left to chance comes last, within the slots of each interest, and not beside these
+three, which part what is near in score on purpose.
 """
 
 from __future__ import annotations
@@ -15,9 +17,12 @@ from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.exploration import RERANK_DEPTH, ExploredOrder, explore
 from es_recsys.search.interests import Interests, allocate_slots, nearest_interest
 from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.rerank.calibration import calibrate
 from es_recsys.search.rerank.diversity import diversify, labels_of, similarities
 from es_recsys.search.rerank.learned_ranking import LearnedOrder
-from es_recsys.search.retrievers import INTEREST
+from es_recsys.search.rerank.popularity import popularity_shares, values_with_popularity
+from es_recsys.search.retriever_weights import names_one_item
+from es_recsys.search.retrievers import INTEREST, LEXICAL
 from es_recsys.search.score import vector_of
 
 __all__ = ["rerank"]
@@ -35,13 +40,13 @@ def rerank(
     table = scored.table
     pool = [row for row in learned.order[:RERANK_DEPTH] if not (table.is_deep[row] or table.is_demoted(row))]
     rest = learned.order[len(pool) :]
-    if request.diversity > 0.0:
-        pool = _diversified(request, scored, learned, pool, content_field)
-    interest_of = _nearest_interest(user.interests, table, pool)
+    if request.is_reordered:
+        pool = _reordered(request, user, policy, scored, learned, pool, content_field)
+    interest_of = _nearest_interest(None if _is_calibrated(request, user) else user.interests, table, pool)
     if interest_of and user.interests is not None:
         pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
     rows = [*pool, *rest]
-    if policy.exploration is None or request.diversity > 0.0:
+    if policy.exploration is None or request.is_reordered:
         return ExploredOrder(rows)
     explored = explore(
         policy.exploration,
@@ -55,17 +60,45 @@ def rerank(
     return replace(explored, order=[rows[rank] for rank in explored.order])
 
 
-def _diversified(
+def _reordered(
     request: Request,
+    user: UserState,
+    policy: RankingPolicy,
     scored: ScoredCandidates,
     learned: LearnedOrder,
     pool: Sequence[int],
     content_field: str | None,
 ) -> list[int]:
-    vectors = [vector_of(scored.document(row), content_field) for row in pool]
-    similarity = similarities(vectors, [labels_of(scored.source(row)) for row in pool])
-    order = diversify([learned.scores[row] for row in pool], similarity, request.diversity)
-    return [pool[rank] for rank in order]
+    """Return the pool by what is asked for beside the scores. Each step takes the values of the one before it, best first."""
+    rows, table = np.array(pool, np.int64), scored.table
+    scores = np.array([learned.scores[row] for row in pool], np.float64)
+    values = scores / max(float(np.abs(scores).max(initial=0.0)), 1e-12)
+    by_kind = not _names_one_item(request, policy, table)
+    if request.popularity_dial != 0.0 and by_kind:
+        products = [table.products[row] for row in pool]
+        popularity = popularity_shares(products, policy.popularity, policy.popularity_of)
+        values = values_with_popularity(values, popularity, request.popularity_dial)
+        order = np.argsort(-values, kind="stable")
+        rows, values = rows[order], values[order]
+    if request.diversity > 0.0:
+        vectors = [vector_of(scored.document(row), content_field) for row in rows.tolist()]
+        similarity = similarities(vectors, [labels_of(scored.source(row)) for row in rows.tolist()])
+        rows = rows[diversify(values.tolist(), similarity, request.diversity)]
+    if _is_calibrated(request, user) and by_kind:
+        categories = [scored.source(row).get("categories", ()) for row in rows.tolist()]
+        history = user.affinities["categories"]
+        rows = rows[calibrate(values.tolist(), categories, history, request.calibration, request.end)]
+    return list(map(int, rows))
+
+
+def _is_calibrated(request: Request, user: UserState) -> bool:
+    return request.calibration > 0.0 and bool(user.affinities.get("categories"))
+
+
+def _names_one_item(request: Request, policy: RankingPolicy, table: CandidateTable) -> bool:
+    """Return whether a search names one item, which then stays where it is."""
+    words = next((each.scores for each in table.retrievers if each.retriever.name == LEXICAL), {}) if request.has_text else {}
+    return bool(words) and names_one_item(list(words.values()), policy.settings.depth)
 
 
 def _nearest_interest(interests: Interests | None, table: CandidateTable, rows: Sequence[int]) -> dict[int, int]:
