@@ -616,6 +616,19 @@ class ForwardIndex:
             found[positions] = segment.seq_no[there]
         return found
 
+    def rows_of_writes(self, seq_no: Sequence[int]) -> NDArray[np.int64]:
+        """Return the row (n,) of the item that each write wrote last, -1 where it isn't known here.
+
+        For an index with one shard: in others several writes have one number.
+        """
+        numbers = np.asarray(seq_no, np.int64)
+        rows = self._base.written(numbers).astype(np.int64)
+        if self._altered:
+            rows[(rows >= 0) & self._gone[rows]] = -1
+            changed = self._overlay.written(numbers)
+            rows = np.where(changed >= 0, changed + len(self._base), rows)
+        return rows
+
     def written_items(self, seq_no: Sequence[int]) -> list[str | None]:
         """Return the id of the item that each write wrote, also before a newer one; None where it isn't known here.
 

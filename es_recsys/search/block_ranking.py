@@ -25,9 +25,10 @@ from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.interests import allocate_slots, nearest_interest
 from es_recsys.search.local_scores import recency_scores
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, situation
-from es_recsys.search.retrieve import RetrieverResult, list_best, scaled_products
+from es_recsys.search.retrieve import RetrieverResult, list_best
 from es_recsys.search.retriever_weights import retriever_weights
 from es_recsys.search.retrievers import INTEREST, MAX_LIST_IDS, POPULARITY, RECENCY, Retriever, active_retrievers, ranked_list
+from es_recsys.search.scales import scaled_products
 from es_recsys.top_k import highest, top_scores
 
 __all__ = ["FoundRows", "ModelRows", "RankedRows", "rank_block"]

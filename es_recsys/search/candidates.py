@@ -28,9 +28,10 @@ from numpy.typing import NDArray
 from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.local_scores import local_scores
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
-from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, scaled_products
+from es_recsys.search.retrieve import RetrievalResults, RetrieverResult
 from es_recsys.search.retriever_weights import names_one_item
 from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, ranked_list
+from es_recsys.search.scales import scaled_products
 from es_recsys.vector_fields import MIN_COSINES, VECTOR_FIELDS
 
 __all__ = [
@@ -167,24 +168,8 @@ def needs_rest(
     if results.joined is None or any(each.retriever.name == LEXICAL and each.exhausted for each in table.retrievers):
         return False
     threshold = _threshold(policy, table, max(_SURE_HITS, _reordered(request, user, policy, window)))
-    return threshold is None or _unseen_bound(results, table) >= _ALLOWANCE * threshold - 1e-9
-
-
-def _unseen_bound(results: RetrievalResults, table: CandidateTable) -> float:
-    """Return what an item that the first request didn't find can score at most."""
-    bounds = {each.retriever.name: each.unseen_upper_bound * weight for each, weight in _weighted(table)}
-    head = results.head
-    if head is None or results.degraded or head.table not in (None, results.table):
-        return math.fsum(bounds.values())
-    words = bounds.pop(LEXICAL, 0.0)
-    # There inner products count over the best of all items, here over that of the best candidate.
-    best = {each.retriever.name: (each.best, weight) for each, weight in _weighted(table) if each.retriever.name in head.best}
-    closer = math.fsum(weight * max(1.0 - own / head.best[name], 0.0) for name, (own, weight) in best.items())
-    return words + min(math.fsum(bounds.values()), head.bound + closer)
-
-
-def _weighted(table: CandidateTable) -> list[tuple[RetrieverResult, float]]:
-    return list(zip(table.retrievers, table.weights.tolist(), strict=True))
+    bounds = (each.unseen_upper_bound * weight for each, weight in zip(table.retrievers, table.weights.tolist(), strict=True))
+    return threshold is None or math.fsum(bounds) >= _ALLOWANCE * threshold - 1e-9
 
 
 def _reordered(request: Request, user: UserState, policy: RankingPolicy, window: int) -> int:
@@ -251,7 +236,6 @@ def _union(
         near.update(results.browsed[:depth])
     near.update(results.cold_start)
     near.update(results.rest or ())
-    near.update(results.head_matches)
     if searches_deeper:
         deep.update(results.browsed)
     excluded = set(request.exclude)

@@ -14,13 +14,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
-from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, CONSTANT, match_query
+from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, CONSTANT
 from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_ids_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
@@ -35,6 +36,7 @@ __all__ = [
     "rest_body",
     "rest_scores",
     "seq_no_of",
+    "words_scores",
 ]
 
 _NEAREST = 100
@@ -75,12 +77,8 @@ def joined_body(
     nearest: Mapping[str, Mapping[str, float]],
     request: Request,
     policy: RankingPolicy,
-    listed: Sequence[str] | None = None,
 ) -> Body:
-    """Return the body. words: the lexical query. vectors: by retriever, `knn` clauses. nearest: what `find_nearest` found.
-
-    listed: ids, of which those that match are found, too. The list counts as one more vector in what reads the response.
-    """
+    """Return the body. words: the lexical query. vectors: by retriever, `knn` clauses. nearest: what `find_nearest` found."""
     filters = filter_clauses(request, policy, matching=False)
     mark = _mark(request, policy)
     should = [words]
@@ -88,45 +86,37 @@ def joined_body(
         near = _ids(nearest[name]) if name in nearest else _knn(clause, filters, policy)
         should.append({"constant_score": {"filter": near, "boost": mark}})
         mark *= 2.0
-    if listed is not None:
-        matching: Clause = {"bool": {"filter": [{"ids": {"values": list(listed)}}, match_query(request.text)]}}
-        should.append({"constant_score": {"filter": matching, "boost": mark}})
     return {
-        "size": joined_size(retrieval_depth(request, policy), len(vectors), listed, policy),
+        "size": joined_size(retrieval_depth(request, policy), len(vectors), policy),
         **hit_fields(policy),
         "track_total_hits": True,
         "query": {"bool": {**filters, "should": should, "minimum_should_match": 1}} if len(should) > 1 or filters else words,
     }
 
 
-def joined_size(depth: int, vectors: int, listed: Sequence[str] | None, policy: RankingPolicy) -> int:
+def joined_size(depth: int, vectors: int, policy: RankingPolicy) -> int:
     """Return how many hits `joined_body` asks for, of which `depth` are found by words alone."""
-    # Words and vectors find many of what is listed anyway.
-    size = depth + nearest_depth(policy) * _shards(policy) * vectors + len(listed or ()) // 2
-    return min(size, _MAX_HITS)
+    return min(depth + nearest_depth(policy) * _shards(policy) * vectors, _MAX_HITS)
 
 
-def parse_joined(
-    response: Response, vectors: int, request: Request, policy: RankingPolicy, listed: Sequence[str] | None = None
-) -> JoinedHits:
-    """Read the response to `joined_body` with so many vectors and this list."""
-    marked = vectors + (listed is not None)
+def parse_joined(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> JoinedHits:
+    """Read the response to `joined_body` with so many vectors."""
     hits = hits_of(response)
     ids = item_ids_of(hits)
     mark = _mark(request, policy)
     scores = np.array([hit["_score"] for hit in hits], np.float64)
     marks = (scores // mark).astype(np.int64)
-    words = _on_grid(scores - marks * mark, mark, marked)
+    words = _on_grid(scores - marks * mark, mark, vectors)
     order = np.argsort(-words, kind="stable")
     found = words[order].tolist()
     matching = int(np.count_nonzero(words > 0.0))
     unmatched = frozenset(ids[row] for row in order[matching:].tolist())
     # The first hits of a deeper search are all that the ordinary one finds.
-    ordinary = joined_size(policy.settings.depth, vectors, listed, policy)
+    ordinary = joined_size(policy.settings.depth, vectors, policy)
     return JoinedHits(
         {ids[row]: score for row, score in zip(order[:matching].tolist(), found, strict=False)},
         unmatched,
-        [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(marked)],
+        [[ids[row] for row in np.flatnonzero(marks & (1 << k)).tolist()] for k in range(vectors)],
         dict(zip(ids, [hit["_seq_no"] for hit in hits], strict=True)),
         int(response["hits"]["total"]["value"]) - len(unmatched),
         [item_id for item_id, score in zip(ids[:ordinary], words.tolist(), strict=False) if score > 0.0],
@@ -163,8 +153,12 @@ def rest_body(
 def rest_scores(response: Response, vectors: int, request: Request, policy: RankingPolicy) -> dict[str, float]:
     """Return item id -> BM25 of what `rest_body` found, as precise as in a joined response with so many vectors."""
     hits = hits_of(response)
-    scores = _on_grid(np.array([hit["_score"] for hit in hits], np.float64), _mark(request, policy), vectors)
-    return dict(zip(item_ids_of(hits), scores.tolist(), strict=True))
+    return dict(zip(item_ids_of(hits), words_scores(hits, vectors, request, policy).tolist(), strict=True))
+
+
+def words_scores(hits: Sequence[Mapping[str, Any]], vectors: int, request: Request, policy: RankingPolicy) -> NDArray[np.float64]:
+    """Return what hits of words alone score (n,), as precise as in a joined response with so many vectors."""
+    return _on_grid(np.array([hit["_score"] for hit in hits], np.float64), _mark(request, policy), vectors)
 
 
 def seq_no_of(response: Response) -> dict[str, int]:

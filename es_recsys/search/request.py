@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +24,7 @@ from es_recsys.settings import SearchSettings
 
 __all__ = [
     "Explainer",
-    "Head",
-    "Prior",
+    "ListedRows",
     "RankingPolicy",
     "Request",
     "ScoredIds",
@@ -45,6 +43,9 @@ Scorer = Callable[[Sequence[str]], NDArray[np.float32]]
 
 Explainer = Callable[[str], Sequence[str]]
 """Item id -> the user's own items that a model recommends it for."""
+
+ListedRows = tuple[object, NDArray[np.int64], NDArray[np.float64]]
+"""Numbering of a forward index, rows (n,) in it, ascending, -1 for what it lacks, and scores (n,) of a list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,34 +99,6 @@ class Request:
         return self.offset + self.n
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Prior:
-    """What the retrievers that know no query score the items (see `prior`).
-
-    rows, scores (m,): of the forward index, ascending, the items with the highest sums. bound: the highest sum of any other
-    item. best: retriever of scale "inner" -> its highest raw score.
-    """
-
-    rows: NDArray[np.int64]
-    scores: NDArray[np.float32]
-    bound: float
-    best: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Head:
-    """The items that score most without the words (see `prior`).
-
-    item_ids: in no order. bound: the highest sum of any other item. best: as of `Prior`. table: the only weights for which the
-    bound holds (see `retriever_weights.search_table`), None for any.
-    """
-
-    item_ids: tuple[str, ...]
-    bound: float
-    best: Mapping[str, float]
-    table: str | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UserState:
     """What is known of the user; empty for nobody. Item ids are those of products (see `products`).
@@ -134,8 +107,8 @@ class UserState:
     its best items; raw scores may be negative. scorers: model -> scores of any items, for neighbours models; without one an
     item outside the model's list scores 0. history: what the user did. affinities: field -> value -> share. price: mean and
     spread of log1p(price). strength: sum of absolute event weights. interests: None for one interest alone.
-    explainers: model -> the user's items that an item is recommended for. priors: those found for this state, the only part
-    that changes.
+    explainers: model -> the user's items that an item is recommended for. listed: retriever -> its list as rows, the only part
+    that changes (see `word_matches`).
     """
 
     tastes: Mapping[str, Taste] = field(default_factory=dict)
@@ -148,7 +121,7 @@ class UserState:
     strength: float = 0.0
     interests: Interests | None = None
     explainers: Mapping[str, Explainer] = field(default_factory=dict)
-    priors: dict[Any, Prior] = field(default_factory=dict, init=False)
+    listed: dict[str, ListedRows] = field(default_factory=dict, init=False)
 
     @property
     def is_known(self) -> bool:

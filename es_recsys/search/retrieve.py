@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from es_recsys.search.bodies import browse_body, candidates_body, candidates_depth
 from es_recsys.search.facets import parse_facets, with_counts
@@ -28,10 +27,9 @@ from es_recsys.search.joined_search import (
 )
 from es_recsys.search.lexical import clause_boost
 from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
-from es_recsys.search.prior import find_head
 from es_recsys.search.products import product_of, products_of
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, item_ids_of, total_of
-from es_recsys.search.request import Head, RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
+from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
 from es_recsys.search.retriever_weights import damped_weights, largest_weights, retriever_weights, search_table
 from es_recsys.search.retrievers import (
     LEXICAL,
@@ -42,6 +40,8 @@ from es_recsys.search.retrievers import (
     contributes_candidates,
     ranked_list,
 )
+from es_recsys.search.scales import scaled_products, scaled_scores
+from es_recsys.search.word_matches import BestMatches, WordMatches, best_matches, matches_body
 
 __all__ = [
     "MATCHES",
@@ -51,12 +51,11 @@ __all__ = [
     "RetrievalResults",
     "RetrieverResult",
     "list_best",
+    "matches_of_plan",
     "ordinary_responses",
     "parse_responses",
     "plan_retrieval",
     "rest_of_plan",
-    "scaled_products",
-    "scaled_scores",
 ]
 
 MATCHES = "matches"
@@ -89,27 +88,20 @@ class RetrievalPlan:
     weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
     shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
     joined: names of the retrievers of query vectors that the lexical body serves, too (see `joined_search`), None where each has
-    a body of its own; all others are asked for in `rest_of_plan` if their items can reach the page. head: what the lexical body
-    looks for, too, None where nothing. nearest: of query vectors that the forward index searched, what it found (see
-    `find_nearest`).
+    a body of its own; items of all others are among the matches, or asked for in `rest_of_plan`. nearest: of query vectors that
+    the forward index searched, what it found (see `find_nearest`).
     """
 
     planned: tuple[PlannedRetriever, ...]
     weights: Mapping[str, float]
     browse: Body | None
     joined: tuple[str, ...] | None = None
-    head: Head | None = None
     nearest: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
-    def listed(self) -> tuple[str, ...] | None:
-        """The ids that the lexical body lists."""
-        return None if self.head is None else self.head.item_ids
-
-    @property
-    def marks(self) -> int:
-        """How many clauses of the lexical body mark what they find."""
-        return len(self.joined or ()) + (self.head is not None)
+    def is_personal(self) -> bool:
+        """Whether what is known of the user counts."""
+        return any(each.retriever.personalized and each.retriever.name in self.weights for each in self.planned)
 
     @property
     def searched(self) -> tuple[Retriever, ...]:
@@ -151,8 +143,7 @@ class RetrievalResults:
     body found, where nothing was asked. degraded: names of what failed. cold_start: the items that exploration may try although
     nothing recommends them, newest first, the same for every page. products: item id -> product, of items that are variants.
     joined: what a joined search found. rest: item id -> BM25 of the matches that other retrievers found, None where these were
-    not asked. seq_no: item id -> number of the write that either of the two found. head: what the search for the words looked
-    for, too; head_matches: which of it matches.
+    not asked. seq_no: item id -> number of the write that either of the two found.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -167,19 +158,14 @@ class RetrievalResults:
     joined: JoinedHits | None = None
     rest: Mapping[str, float] | None = None
     seq_no: Mapping[str, int] = field(default_factory=dict)
-    head: Head | None = None
-    head_matches: tuple[str, ...] = ()
 
     @property
     def text_finds_nothing(self) -> bool:
         return any(each.retriever.name == LEXICAL and each.exhausted and not each.scores for each in self.retrievers)
 
 
-def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, table: str | None = None) -> RetrievalPlan:
-    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else.
-
-    table: the weights that a search is expected to have (see `search_table`), None where that isn't known.
-    """
+def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> RetrievalPlan:
+    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else."""
     queries = [
         (retriever, query)
         for retriever in active_retrievers(request, user, policy)
@@ -188,7 +174,7 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, tab
     weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
     queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
     if _can_join(request, policy, queries):
-        return _joined_plan(request, user, policy, queries, weights, table)
+        return _joined_plan(request, policy, queries, weights)
     planned = tuple(
         PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
         for retriever, query in queries
@@ -200,9 +186,16 @@ def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy, tab
 
 
 def parse_responses(
-    request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    plan: RetrievalPlan,
+    responses: Sequence[Response],
+    matches: WordMatches | None = None,
 ) -> RetrievalResults:
     """Read the responses to `plan.bodies`, in their order, and to `rest_of_plan` where that was asked for, too.
+
+    matches: all items that match the words, of which the best become candidates, None where they aren't known.
 
     A retriever whose response is an error is left out and named in `degraded`; one whose response is partial counts with what
     it has, and is named, too.
@@ -219,7 +212,7 @@ def parse_responses(
         results = tuple(_parse_response(request, user, policy, each, found.get(each.source), nearest) for each in answered)
         lexical_scores: Sequence[float] = [hit["_score"] for hit in hits_of(found.get(LEXICAL, {}))]
     else:
-        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy, plan.listed)
+        joined = parse_joined(found[LEXICAL], len(plan.joined), request, policy)
         results = tuple(_joined_result(request, user, policy, plan, each, joined, found) for each in answered)
         lexical_scores = list(joined.words.values())
     retrievers = [each.retriever for each in results]
@@ -227,9 +220,15 @@ def parse_responses(
     table = search_table(request, policy, lexical_scores)
     products = products_of(responses) if policy.has_variants else {}
     cold_start = _cold_start(policy, results, products)
-    rest, seq_no = None, joined.seq_no if joined is not None else {}
-    if joined is not None and _REST in found:
-        rest = rest_scores(found[_REST], plan.marks, request, policy)
+    rest: Mapping[str, float] | None = None
+    seq_no = joined.seq_no if joined is not None else {}
+    if joined is not None and matches is not None:
+        queries = [(each.retriever, each.query) for each in answered]
+        words = next(iter(joined.words.values()), 1.0)
+        best = best_matches(request, user, policy, queries, weights, matches, words, policy.settings.depth)
+        results, rest = tuple(_with_best_match(each, best) for each in results), best.words
+    elif plan.joined is not None and _REST in found:
+        rest = rest_scores(found[_REST], len(plan.joined), request, policy)
         seq_no = {**seq_no, **seq_no_of(found[_REST])}
     degraded = (*failed, *partial)
     retrieved = RetrievalResults(
@@ -242,8 +241,6 @@ def parse_responses(
         joined=joined,
         rest=rest,
         seq_no=seq_no,
-        head=plan.head,
-        head_matches=() if plan.head is None or joined is None else tuple(joined.nearest[-1]),
     )
     if plan.browse is None:
         return retrieved if request.has_query else _locally_browsed(request, policy, retrieved)
@@ -262,33 +259,6 @@ def _locally_browsed(request: Request, policy: RankingPolicy, retrieved: Retriev
     found = any(len(each.scores) >= depth for each in retrieved.retrievers)
     ids = () if found else tuple(policy.forward.first(depth, request.exclude))
     return replace(retrieved, browsed=ids, total=len(policy.forward) - excluded)
-
-
-def scaled_scores(scale: str, scores: NDArray[np.float64], best: float) -> NDArray[np.float64]:
-    """Return Elasticsearch's `_score` (n,) on the scale of a retriever.
-
-    cosine: `_score` is (1 + cos) / 2; below 0 an item is unlike, which counts like having no vector.
-    dot: `_score` is 1 + cos, or below 1 for what is unlike.
-    inner: `_score` is 1 + x for an inner product x >= 0, else 1 / (1 - x); over `best`, within [-1, 1].
-    best: over `best`, within [0, 1].
-    """
-    if scale == "cosine":
-        return np.clip(2.0 * scores - 1.0, 0.0, 1.0)
-    if scale == "dot":
-        return np.clip(scores - 1.0, 0.0, 1.0)
-    if scale == "inner":
-        # A filtered scan of a flat index also returns documents without a vector, with the score 0.
-        there = scores > 0.0
-        raw = np.where(scores >= 1.0, scores - 1.0, 1.0 - 1.0 / np.where(there, scores, 1.0))
-        return np.where(there, np.clip(raw / best, -1.0, 1.0), 0.0)
-    return np.minimum(scores / best, 1.0)
-
-
-def scaled_products(scale: str, products: NDArray[np.float64], best: float) -> NDArray[np.float64]:
-    """Return inner products (n,) on the scale of a retriever, as `scaled_scores` returns Elasticsearch's `_score`; NaN stays."""
-    if scale in ("cosine", "dot"):
-        return np.clip(products, 0.0, 1.0)
-    return np.clip(products / best, -1.0, 1.0) if scale == "inner" else products
 
 
 def _candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body | None:
@@ -338,14 +308,10 @@ def _can_join(request: Request, policy: RankingPolicy, queries: Sequence[tuple[R
 
 def _joined_plan(
     request: Request,
-    user: UserState,
     policy: RankingPolicy,
     queries: Sequence[tuple[Retriever, Clause]],
     weights: Mapping[str, float],
-    table: str | None,
 ) -> RetrievalPlan:
-    personal = any(retriever.personalized and retriever.name in weights for retriever, _ in queries)
-    head = find_head(request, user, policy, queries, weights, table) if personal else None
     words = next(query for retriever, query in queries if retriever.name == LEXICAL)
     vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
     found = {name: find_nearest(query, request, policy) for name, query in vectors.items()}
@@ -354,12 +320,27 @@ def _joined_plan(
     for retriever, query in queries:
         body, source = None, LEXICAL if retriever.matches_query else _REST
         if retriever.name == LEXICAL:
-            listed = None if head is None else head.item_ids
-            body = joined_body(words, vectors, nearest, request, policy, listed)
+            body = joined_body(words, vectors, nearest, request, policy)
         elif _is_explored(retriever, request, policy):
             body, source = candidates_body(retriever, query, request, policy), retriever.name
         planned.append(PlannedRetriever(retriever, query, body, source))
-    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), head, nearest)
+    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), nearest)
+
+
+def matches_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
+    """Return the body that finds all that matches the words of a joined plan; None where the client can't tell the best of it."""
+    others = [each for each in plan.planned if each.source == _REST]
+    if plan.joined is None or policy.has_variants or not others or not all(_is_known(policy, each) for each in others):
+        return None
+    return matches_body(_words_of(plan), request, policy)
+
+
+def _is_known(policy: RankingPolicy, planned: PlannedRetriever) -> bool:
+    """Return whether the forward index tells what a retriever scores an item."""
+    knn = planned.query.get("knn")
+    if knn is None:
+        return planned.retriever.scale == "list" or planned.retriever.name == RECENCY
+    return policy.forward is not None and policy.forward.can_search(knn["field"], knn["query_vector"])
 
 
 def rest_of_plan(request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, table: str) -> Body | None:
@@ -371,15 +352,18 @@ def rest_of_plan(request: Request, user: UserState, policy: RankingPolicy, plan:
     others = [each.query for each in plan.planned if each.source == _REST and each.retriever.name in weights]
     if plan.joined is None or not others:
         return None
-    words = next(each.query for each in plan.planned if each.retriever.name == LEXICAL)
     listed = dict.fromkeys(item_id for query in others for item_id in query.get("ids", {}).get("values", ()))
-    return rest_body(words, [query for query in others if "knn" in query], tuple(listed), request, policy)
+    return rest_body(_words_of(plan), [query for query in others if "knn" in query], tuple(listed), request, policy)
+
+
+def _words_of(plan: RetrievalPlan) -> Clause:
+    return next(each.query for each in plan.planned if each.retriever.name == LEXICAL)
 
 
 def ordinary_responses(policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]) -> list[Response]:
     """Return the responses to the bodies of a joined plan for a deep page as those for an ordinary page are."""
     first, *others = responses
-    size = joined_size(policy.settings.depth, len(plan.joined or ()), plan.listed, policy)
+    size = joined_size(policy.settings.depth, len(plan.joined or ()), policy)
     return [{**first, "hits": {**first["hits"], "hits": hits_of(first)[:size]}}, *others]
 
 
@@ -419,6 +403,12 @@ def _joined_result(
     if retriever.scale == "list":
         best = list_best(ranked_list(retriever, user, policy))
     return RetrieverResult(retriever, query, {}, best, False, 1.0, contributes_candidates(retriever, request))
+
+
+def _with_best_match(result: RetrieverResult, matches: BestMatches) -> RetrieverResult:
+    """Return the result of a retriever with the best raw score among all matches, where that counts."""
+    best = matches.best.get(result.retriever.name, 0.0)
+    return replace(result, best=best) if best > 0.0 else result
 
 
 def _is_explored(retriever: Retriever, request: Request, policy: RankingPolicy) -> bool:

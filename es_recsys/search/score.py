@@ -31,8 +31,9 @@ from es_recsys.search.products import best_of_each_product, id_filter, with_grou
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of
 from es_recsys.search.ranker import FeatureRequest
 from es_recsys.search.request import RankingPolicy, Request, UserState
-from es_recsys.search.retrieve import RetrievalResults, scaled_scores
+from es_recsys.search.retrieve import RetrievalResults
 from es_recsys.search.retrievers import LEXICAL
+from es_recsys.search.scales import scaled_scores
 from es_recsys.search.suggest import suggestion_body
 
 __all__ = [

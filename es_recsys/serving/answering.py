@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from es_recsys.query import Answer, Query, Ranking
-from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.candidates import CandidateTable
 from es_recsys.search.features import feature_request
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.page import build_page, order_page
+from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.score import build_scoring_request
@@ -97,22 +97,22 @@ def compute_answer(
     policy = with_exploration(policy, snapshot, query, keys, now, answer_id)
     if policy.logs_answers and not policy.settings.log_features and not snapshot.feature_sampler.take():
         policy = replace(policy, logs_features=False)
-    ranking = yield from run_search(request, user, policy, snapshot.broad_searches)
+    ranking = yield from run_search(request, user, policy, snapshot.past_searches)
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
     answer = Answer(answer_id, query_kind(query), ranking, (time.perf_counter() - started) * 1_000.0, unknown)
     return answer, situation(request, user)
 
 
-def run_search(request: Request, user: UserState, policy: RankingPolicy, broad: BroadSearches | None = None) -> Flow[Ranking]:
+def run_search(request: Request, user: UserState, policy: RankingPolicy, past: PastSearches | None = None) -> Flow[Ranking]:
     """Retrieve, score, rerank and cut the page: one request where the forward index tells the rest, else up to four.
 
-    broad: see `retrieve`. Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all
+    past: see `retrieve`. Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all
     were asked.
     """
     index = policy.metadata.index
     features = feature_request(request, user, policy)
-    retrieved = yield from retrieve(request, user, policy, broad or BroadSearches(), 0 if features is None else features.window)
+    retrieved = yield from retrieve(request, user, policy, past or PastSearches(), 0 if features is None else features.window)
     policy = retrieved.policy
     table: CandidateTable | None = retrieved.table
     while True:

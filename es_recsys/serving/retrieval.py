@@ -6,19 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from es_recsys.errors import EngineError, InputError
-from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.candidates import CandidateTable, build_candidates, needs_rest
 from es_recsys.search.hit_names import ids_body, item_of_write, name_hits, unknown_writes
-from es_recsys.search.query_dsl import Response
+from es_recsys.search.past_searches import PastSearches
+from es_recsys.search.query_dsl import Body, Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
 from es_recsys.search.retrieve import (
     RetrievalPlan,
     RetrievalResults,
+    matches_of_plan,
     ordinary_responses,
     parse_responses,
     plan_retrieval,
     rest_of_plan,
 )
+from es_recsys.search.word_matches import WordMatches, parse_matches
 from es_recsys.serving.operations import Flow, MultiSearch
 
 __all__ = ["Retrieved", "raise_if_all_failed", "retrieve"]
@@ -38,64 +40,107 @@ class Retrieved:
     responses: Sequence[Response]
 
 
-def retrieve(request: Request, user: UserState, policy: RankingPolicy, broad: BroadSearches, window: int = 0) -> Flow[Retrieved]:
+def retrieve(request: Request, user: UserState, policy: RankingPolicy, past: PastSearches, window: int = 0) -> Flow[Retrieved]:
     """Find and score the candidates.
 
-    broad: the searches that needed two requests before; they are sent at once. window: of the best candidates, those that a
-    learned ranking orders.
+    past: what is known of the words is not asked for again. window: of the best candidates, those that a learned ranking orders.
 
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
     index = policy.metadata.index
-    expected = broad.table(request) if request.has_text else None
-    plan = plan_retrieval(request, user, policy, expected)
-    rest = rest_of_plan(request, user, policy, plan, expected) if expected and broad.has(request, user) else None
-    bodies = plan.bodies if rest is None else (*plan.bodies, rest)
+    plan = plan_retrieval(request, user, policy)
+    matches, expected = past.matches(request, policy.forward), past.table(request)
+    needed_more = past.needed_more(request, user)
+    matching, rest = _expected_bodies(request, user, policy, plan, matches, expected, needed_more=needed_more)
+    bodies = (*plan.bodies, *(body for body in (matching, rest) if body is not None))
     responses = (yield MultiSearch(index, bodies)) if bodies else []
+    responses, others = responses[: len(plan.bodies)], responses[len(plan.bodies) :]
     is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
     if not is_named or (plan.joined and "error" in responses[0]):
         # Whatever is wrong with one vector must not cost the words.
-        return (yield from retrieve(request, user, replace(policy, forward=None), broad, window))
+        return (yield from retrieve(request, user, replace(policy, forward=None), past, window))
     raise_if_all_failed(responses[: len(plan.searched)])
-    responses, others = responses[: len(plan.bodies)], responses[len(plan.bodies) :]
-    results = parse_responses(request, user, policy, plan, responses)
-    table = build_candidates(request, user, policy, results)
-    found = Retrieved(policy, results, table, bool(plan.searched), responses)
+    if matching is not None:
+        matches = _read_matches(request, policy, plan, past, others[0])
+    best = matches if plan.is_personal or needed_more else None
+    found = _read(request, user, policy, plan, responses, best)
     if plan.joined is None:
         return found
-    broad.store_table(request, results.table)
-    if not _needs_rest(request, user, policy, plan, responses, results, table, window):
-        broad.discard(request, user)
+    past.store_table(request, found.results.table)
+    if best is not None and best.complete:
         return found
-    if rest is None or results.table != expected:
-        rest = rest_of_plan(request, user, policy, plan, results.table)
+    needs_more = _needs_rest(request, user, plan, found, window)
+    past.store_need(request, user, needed=needs_more)
+    if not needs_more:
+        return found
+    if matches is None and matching is None and (matching := matches_of_plan(request, policy, plan)) is not None:
+        (response,) = yield MultiSearch(index, (matching,))
+        matches = _read_matches(request, policy, plan, past, response)
+    if matches is not None and matches.complete:
+        return _read(request, user, policy, plan, responses, matches)
+    if rest is None or found.results.table != expected:
+        rest = rest_of_plan(request, user, policy, plan, found.results.table)
         if rest is None:
             return found
-        broad.add(request, user)
         others = yield MultiSearch(index, (rest,))
-        yield from _name_hits(policy, others)
-    responses = [*responses, *others]
-    results = parse_responses(request, user, policy, plan, responses)
-    return replace(found, results=results, table=build_candidates(request, user, policy, results), responses=responses)
+    yield from _name_hits(policy, others)
+    return _read(request, user, policy, plan, [*responses, *others])
 
 
-def _needs_rest(
+def _expected_bodies(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    plan: RetrievalPlan,
+    matches: WordMatches | None,
+    table: str | None,
+    *,
+    needed_more: bool,
+) -> tuple[Body | None, Body | None]:
+    """Return the bodies that find all matches and that ask for the rest, where the first request should have one.
+
+    matches: those that are known. table: the expected weights. needed_more: whether such a search did.
+    """
+    if plan.joined is None or (matches is not None and matches.complete):
+        return None, None
+    if matches is None and (plan.is_personal or needed_more):
+        body = matches_of_plan(request, policy, plan)
+        if body is not None:
+            return body, None
+    return None, rest_of_plan(request, user, policy, plan, table) if needed_more and table is not None else None
+
+
+def _read_matches(
+    request: Request, policy: RankingPolicy, plan: RetrievalPlan, past: PastSearches, response: Response
+) -> WordMatches | None:
+    """Read what matches, and remember it."""
+    found = parse_matches(response, len(plan.joined or ()), request, policy)
+    if found is not None and policy.forward is not None:
+        past.store_matches(request, policy.forward, found)
+    return found
+
+
+def _read(
     request: Request,
     user: UserState,
     policy: RankingPolicy,
     plan: RetrievalPlan,
     responses: Sequence[Response],
-    results: RetrievalResults,
-    table: CandidateTable,
-    window: int,
-) -> bool:
+    matches: WordMatches | None = None,
+) -> Retrieved:
+    """Read the responses. matches: whose best become candidates, if these are all."""
+    results = parse_responses(request, user, policy, plan, responses, matches if matches and matches.complete else None)
+    table = build_candidates(request, user, policy, results)
+    return Retrieved(policy, results, table, bool(plan.searched), responses)
+
+
+def _needs_rest(request: Request, user: UserState, plan: RetrievalPlan, found: Retrieved, window: int) -> bool:
     """Return what `needs_rest` does, for a page beyond the ordinary depth as for those before it."""
-    if retrieval_depth(request, policy) <= policy.settings.depth:
-        return needs_rest(request, user, policy, results, table, window)
-    ordinary = replace(request, offset=0, n=1)
-    results = parse_responses(ordinary, user, policy, plan, ordinary_responses(policy, plan, responses))
-    table = build_candidates(ordinary, user, policy, results)
-    return needs_rest(ordinary, user, policy, results, table, window)
+    policy = found.policy
+    if retrieval_depth(request, policy) > policy.settings.depth:
+        request = replace(request, offset=0, n=1)
+        found = _read(request, user, policy, plan, ordinary_responses(policy, plan, found.responses))
+    return needs_rest(request, user, policy, found.results, found.table, window)
 
 
 def _name_hits(policy: RankingPolicy, responses: Sequence[Response]) -> Flow[bool]:

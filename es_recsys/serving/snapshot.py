@@ -12,8 +12,8 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.keys import confirm_key
 from es_recsys.models.base import Model
 from es_recsys.models.removed import REMOVED
-from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
+from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.request import Scorer, UserState
 from es_recsys.serving.feature_sampler import FeatureSampler
@@ -32,7 +32,7 @@ class ServingSnapshot:
     models: name -> model that this version is served with. popularity: (product id, score), best first. rankers: situation ->
     learned ranking, None for one that can't be used. interaction_stats: how items did when they were shown, for exploration.
     item_features: what behaviour says of the items, None for a version that nothing was trained for. forward: the items, None
-    where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. broad_searches,
+    where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. past_searches,
     users: what earlier answers found out, which spares work and changes nothing. nobody: the state of who is not known.
     feature_sampler: says which answers are logged with features. popularity_of: the popularity of any products, None where
     nothing was counted.
@@ -49,7 +49,7 @@ class ServingSnapshot:
     item_features: ItemFeatures | None = None
     forward: ForwardIndex | None = None
     ranking_fingerprint: str = ""
-    broad_searches: BroadSearches = field(default_factory=BroadSearches)
+    past_searches: PastSearches = field(default_factory=PastSearches)
     users: UserCache = field(default_factory=UserCache)
     nobody: UserState = field(default_factory=UserState)
     feature_sampler: FeatureSampler = field(default_factory=FeatureSampler)

@@ -21,8 +21,8 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.removed import REMOVED, recommending
 from es_recsys.models.segments import SEGMENTS
-from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.exploration import InteractionStats
+from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.request import Scorer
 from es_recsys.serving.feature_sampler import FeatureSampler
@@ -73,7 +73,7 @@ class SnapshotCache:
         self._encoders = StoreEncoders(settings)
         self._secret = settings.secret()
         self._follower = ForwardIndexFollower(settings, client, self._take_forward_index)
-        self._broad_searches, self._users, self._feature_sampler = BroadSearches(), UserCache(), FeatureSampler()
+        self._past_searches, self._users, self._feature_sampler = PastSearches(), UserCache(), FeatureSampler()
         self._loading = threading.Lock()
         self._snapshot: ServingSnapshot | None = None
         self._counted_at: tuple[float, ...] = ()
@@ -166,7 +166,7 @@ class SnapshotCache:
         return replace(
             snapshot,
             forward=forward,
-            broad_searches=self._broad_searches,
+            past_searches=self._past_searches,
             users=self._users,
             feature_sampler=self._feature_sampler,
         )

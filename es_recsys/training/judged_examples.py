@@ -64,7 +64,7 @@ def _shown(snapshot: ServingSnapshot, text: str, grades: Mapping[str, float], wi
     vectors, unencoded = yield from query_vectors(snapshot, query)
     request = build_request(query, policy, None, vectors, (), now)
     try:
-        retrieved = yield from retrieve(request, user, policy, snapshot.broad_searches, window)
+        retrieved = yield from retrieve(request, user, policy, snapshot.past_searches, window)
     except EngineError as error:
         raise EngineError(f"The answer to {text!r} failed. {error.what}", error.remedy) from error
     policy, results = retrieved.policy, retrieved.results

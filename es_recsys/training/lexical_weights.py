@@ -19,9 +19,9 @@ from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
 from es_recsys.search.query_dsl import IDS_ONLY, Body, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
-from es_recsys.search.retrieve import scaled_scores
 from es_recsys.search.retriever_weights import query_weights
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS
+from es_recsys.search.scales import scaled_scores
 
 __all__ = ["Judged", "JudgedScores", "Tuned", "best_weights", "collect", "tune"]
 

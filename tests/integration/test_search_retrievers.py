@@ -23,8 +23,9 @@ from es_recsys.search.bodies import candidates_body, scoring_body
 from es_recsys.search.filters import parse_filters
 from es_recsys.search.hit_names import unknown_writes
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
+from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import IDS_ONLY, item_id_of
-from es_recsys.search.retrieve import parse_responses, plan_retrieval, rest_of_plan
+from es_recsys.search.retrieve import matches_of_plan, parse_responses, plan_retrieval, rest_of_plan
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answering import run_search
@@ -99,11 +100,15 @@ def msearch(es: Any, metadata: IndexMetadata, bodies: Any) -> list[dict[str, Any
     return list(es.msearch(searches=[line for body in bodies for line in ({"index": metadata.index}, body)]).body["responses"])
 
 
-def answer(es: Any, given: Inputs) -> Ranking:
-    flow, responses = run_search(*given), None
+def answer(es: Any, given: Inputs, past: PastSearches | None = None, asked: list[Any] | None = None) -> Ranking:
+    """Return the answer. asked: takes the bodies of each request."""
+    flow, responses = run_search(*given, past), None
     try:
         while True:
-            responses = msearch(es, given.policy.metadata, flow.send(responses).bodies)
+            bodies = flow.send(responses).bodies
+            if asked is not None:
+                asked.append(bodies)
+            responses = msearch(es, given.policy.metadata, bodies)
     except StopIteration as end:
         return end.value
 
@@ -247,16 +252,54 @@ def test_words_and_vectors_are_one_search(es: Any, catalogue: Any, forward: Forw
     """Where the words find few, nothing else is asked for; an item's score does not depend on which search found it."""
     metadata, _ = catalogue
     case = changed(full(metadata, text="i021", vectors={}, filters=filters), forward=forward)
-    flow = run_search(*case)
-    (body,) = next(flow).bodies
-    assert body["query"]["bool"]["should"]
-    with pytest.raises(StopIteration) as end:
-        flow.send(msearch(es, metadata, [body]))
-    alone = {hit.item_id: hit for hit in end.value.value.hits}
+    asked: list[Any] = []
+    page = answer(es, case, asked=asked)
+    ((body, *matches),) = asked
+    assert body["query"]["bool"]["should"] and len(matches) == int(
+        bool(matches_of_plan(case.request, case.policy, plan_retrieval(*case)))
+    )
+    alone = {hit.item_id: hit for hit in page.hits}
     whole = {hit.item_id: hit for hit in answer(es, changed(case, n=200)).hits}
     assert alone and alone.keys() <= whole.keys()
     for item_id, hit in alone.items():
         assert hit.parts == {name: pytest.approx(part, rel=1e-4) for name, part in whole[item_id].parts.items()}
+
+
+def best_of_matches(es: Any, case: Inputs, rows: list[dict[str, Any]], shown: list[str]) -> list[str]:
+    """Return the ids of all that has both words, or is shown, best first."""
+    both = {row["item_id"] for row in rows if row["title"].startswith("red shoe")}
+    everything = answer(es, changed(case, settings=SearchSettings(depth=N), n=N))
+    return [hit.item_id for hit in everything.hits if hit.item_id in both | {*shown}][: len(shown)]
+
+
+def test_what_matches_is_asked_for_once(es: Any, catalogue: Any, by_sketch: ForwardIndex) -> None:
+    """Who searches for the same words later asks for the words alone, and finds the best of all that matches."""
+    metadata, rows = catalogue
+    past, asked = PastSearches(), list[Any]()
+    tastes = unit(np.random.default_rng(4), 3)
+    cases = [
+        full(metadata, tastes={"text_vector": Taste(taste, None)}, factors={}, n=20, settings=SearchSettings(depth=20))
+        for taste in tastes
+    ]
+    cases = [changed(case, forward=by_sketch) for case in cases]
+    pages = [answer(es, case, past, asked) for case in cases]
+    assert [len(bodies) for bodies in asked] == [2, 1, 1]
+    for case, page in zip(cases, pages, strict=True):
+        shown = [hit.item_id for hit in page.hits]
+        assert [hit.item_id for hit in answer(es, case).hits] == shown
+        assert best_of_matches(es, case, rows, shown) == shown
+
+
+def test_who_is_not_known_asks_for_matches_where_some_may_be_better(es: Any, catalogue: Any, by_sketch: ForwardIndex) -> None:
+    metadata, rows = catalogue
+    past, asked = PastSearches(), list[Any]()
+    weights = {"query": {"lexical": 0.1, "popularity": 1.0}}
+    nobody: dict[str, Any] = {"tastes": {}, "factors": {}, "neighbours": {}}
+    case = full(metadata, settings=SearchSettings(depth=20), retriever_weights=weights, **nobody)
+    case = changed(case, forward=by_sketch)
+    pages = [[hit.item_id for hit in answer(es, case, past, asked).hits] for _ in range(3)]
+    assert [len(bodies) for bodies in asked] == [1, 1, 1, 1]  # the first answer took two requests
+    assert pages[0] == pages[1] == pages[2] == best_of_matches(es, case, rows, pages[0])
 
 
 def test_every_hit_tells_which_write_was_found(es: Any, catalogue: Any, by_graph: ForwardIndex) -> None:

@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.search.broad_searches import BroadSearches
 from es_recsys.search.joined_search import parse_joined, rest_scores
 from es_recsys.search.lexical import BOOSTS
-from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.request import RankingPolicy, Request
 
 POLICY = RankingPolicy(metadata=IndexMetadata(store="shop", version=1))
 
@@ -66,19 +65,3 @@ def test_items_beyond_those_listed_are_counted() -> None:
     request = Request(now=0.0, text="red shoe")
     found = parse_joined(response([mark(request), mark(request) + 3.0, 2.0], total=500), 1, request, POLICY)
     assert found.matches == 499
-
-
-def test_broad_searches_are_told_by_text_filters_and_user() -> None:
-    broad, nobody = BroadSearches(), UserState()
-    broad.add(Request(now=0.0, text="Shoes"), nobody)
-    assert broad.has(Request(now=9.0, text="shoes", n=50), nobody)
-    assert not broad.has(Request(now=0.0, text="shoes", filters=({"term": {"brand": "x"}},)), nobody)
-    assert not broad.has(Request(now=0.0, text="shoes"), UserState(factors={"als": np.ones(2, np.float32)}))
-
-
-def test_the_weights_of_a_search_are_expected_again() -> None:
-    broad = BroadSearches()
-    assert broad.table(Request(now=0.0, text="Shoes")) is None
-    broad.store_table(Request(now=0.0, text="Shoes"), "query_vague")
-    assert broad.table(Request(now=9.0, text="shoes", n=50)) == "query_vague"
-    assert broad.table(Request(now=0.0, text="shoes", filters=({"term": {"brand": "x"}},))) is None

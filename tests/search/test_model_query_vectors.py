@@ -5,8 +5,8 @@ import pytest
 from search_inputs import Inputs, inputs
 
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.search.retrieve import scaled_scores
 from es_recsys.search.retrievers import RETRIEVERS, active_retrievers
+from es_recsys.search.scales import scaled_scores
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 X = np.array([0.6, 0.8], np.float32)
