@@ -27,6 +27,7 @@ __all__ = ["BestMatches", "WordMatches", "best_matches", "matches_body", "parse_
 
 _MOST = 3_000
 _EXACT = 8
+_DEMOTION = 1_000.0  # more than totals differ
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +90,8 @@ def best_matches(
 ) -> BestMatches:
     """Return the n matches with the highest totals by rough scores.
 
-    queries: of the retrievers. weights: what they count with. best_words: what BM25 is divided by.
+    queries: of the retrievers. weights: what they count with. best_words: what BM25 is divided by. What is excluded is left out,
+    what is demoted comes last.
     """
     forward = policy.forward
     assert forward is not None
@@ -108,6 +110,8 @@ def best_matches(
                 best[retriever.name] = _best_product(forward, query, rows, scores)
                 scores = scaled_products("inner", scores, best[retriever.name] or 1.0)
             totals = totals + weight * scores
+    if request.demote:
+        totals[np.isin(rows, forward.rows(sorted(request.demote)))] -= _DEMOTION
     chosen = top_k(totals, n) if len(rows) > n else np.arange(len(rows))
     return BestMatches(dict(zip(forward.item_ids(rows[chosen]), words[chosen].tolist(), strict=True)), best)
 

@@ -42,7 +42,7 @@ def _seen(policy: RankingPolicy, query: Query) -> str:
 
 
 def _names_one_item(snapshot: ServingSnapshot, policy: RankingPolicy, request: Request) -> Flow[bool]:
-    known = snapshot.broad_searches.names_one(request)
+    known = snapshot.past_searches.names_one(request)
     if known is not None:
         return known
     plain = replace(request, exclude=frozenset(), offset=0, n=1)
@@ -52,5 +52,5 @@ def _names_one_item(snapshot: ServingSnapshot, policy: RankingPolicy, request: R
     response = (yield MultiSearch(policy.metadata.index, (candidates_body(lexical, words, plain, policy),)))[0]
     found = names_one_item([hit["_score"] for hit in hits_of(response)], policy.settings.depth)
     if "error" not in response:
-        snapshot.broad_searches.store_names_one(request, found)
+        snapshot.past_searches.store_names_one(request, found)
     return found

@@ -137,6 +137,11 @@ def test_fewer_than_are_wanted_are_all(forward: ForwardIndex) -> None:
     assert found.words == {"i003": 4.0, "i005": 2.0}
 
 
+def test_what_is_demoted_comes_after_all_others(forward: ForwardIndex) -> None:
+    matches = WordMatches(np.array([3, 5, 9], np.int32), np.array([9.0, 2.0, 1.0]), complete=True)
+    assert set(best_of(case_of(forward, demote=frozenset({"i003"})), matches, 2).words) == {"i005", "i009"}
+
+
 def test_lists_are_looked_up_once(forward: ForwardIndex) -> None:
     case = case_of(forward)
     matches = WordMatches(np.arange(50, dtype=np.int32), np.ones(50), complete=True)
