@@ -30,6 +30,8 @@ from es_recsys.types import Event, Item
 
 if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.index.items_report import ItemsReport
+    from es_recsys.jobs.load_events import EventsReport
+    from es_recsys.jobs.named_sources import Columns, Source
     from es_recsys.jobs.ready_lists import ReadyListReport
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train_version import TrainReport
@@ -98,6 +100,73 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         given = arguments.instances("items", items, Item)
         # What is at hand is looked at before anything is written.
         return insert_items(self.workspace, list(given) if isinstance(items, Sequence | Item) else given, Path(base))
+
+    def load_items(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 100,
+    ) -> ItemsReport:
+        """Add and change the items of files, an index or a table; unchanged ones are skipped.
+
+        source: a file, a list of files, "index:products" (a name, alias or pattern of the store's Elasticsearch, or of the one
+        that the setting from_url names), or "table:products" of the database from_sql. columns: field -> column or path, as
+        `--columns`; those of an index are proposed from its mapping where none are given. query: only what this query DSL finds.
+        since: a field of times or numbers that grows with each change: only what has changed since the last time is read.
+        max_errors: with more bad lines than this nothing is written.
+        """
+        return self._load_named_items(False, source, columns, query, since, from_sql, max_errors)
+
+    def sync_items(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 0,
+    ) -> ItemsReport:
+        """Make the catalogue equal to files, an index or a table, as `load_items` names them: add, change and remove items.
+
+        With since or query nothing is removed.
+        """
+        return self._load_named_items(True, source, columns, query, since, from_sql, max_errors)
+
+    def load_events(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        constants: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        queries: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 100,
+    ) -> EventsReport:
+        """Add the events of files, an index (UBI's with the words of their queries) or a table, as `load_items` names them.
+
+        What is stored already changes nothing. columns, constants: as `--columns` and `--constant`. since: "last" for only what
+        has come since the last time. queries: the index of UBI's queries, found beside that of the events unless given.
+        """
+        from es_recsys.jobs.named_sources import load_named_events
+
+        return load_named_events(
+            self.workspace,
+            source,
+            columns,
+            constants=constants,
+            query=query,
+            since=since,
+            queries=queries,
+            from_sql=from_sql,
+            max_errors=None if max_errors is None else arguments.whole("max_errors", max_errors, 0),
+        )
 
     def delete_items(self, item_ids: Ids) -> ItemsReport:
         """Remove items."""
@@ -203,6 +272,29 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """Close the connections; an embedded node that isn't kept ends."""
         self.workspace.close()
 
+    def _load_named_items(
+        self,
+        whole: bool,
+        source: Source,
+        columns: Columns,
+        query: Mapping[str, Any] | None,
+        since: str | None,
+        from_sql: str | None,
+        max_errors: int | None,
+    ) -> ItemsReport:
+        from es_recsys.jobs.named_sources import load_named_items
+
+        return load_named_items(
+            self.workspace,
+            source,
+            columns,
+            whole=whole,
+            query=query,
+            since=since,
+            from_sql=from_sql,
+            max_errors=None if max_errors is None else arguments.whole("max_errors", max_errors, 0),
+        )
+
     def __enter__(self) -> Self:
         return self
 
@@ -260,6 +352,73 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
     async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
         """See `Client.insert_items`."""
         return await self._in_thread(self._client.insert_items, items, base=base)
+
+    async def load_items(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 100,
+    ) -> ItemsReport:
+        """See `Client.load_items`."""
+        return await self._in_thread(
+            self._client.load_items,
+            source,
+            columns=columns,
+            query=query,
+            since=since,
+            from_sql=from_sql,
+            max_errors=max_errors,
+        )
+
+    async def sync_items(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 0,
+    ) -> ItemsReport:
+        """See `Client.sync_items`."""
+        return await self._in_thread(
+            self._client.sync_items,
+            source,
+            columns=columns,
+            query=query,
+            since=since,
+            from_sql=from_sql,
+            max_errors=max_errors,
+        )
+
+    async def load_events(
+        self,
+        source: Source,
+        *,
+        columns: Columns = None,
+        constants: Mapping[str, Any] | None = None,
+        query: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        queries: str | None = None,
+        from_sql: str | None = None,
+        max_errors: int | None = 100,
+    ) -> EventsReport:
+        """See `Client.load_events`."""
+        return await self._in_thread(
+            self._client.load_events,
+            source,
+            columns=columns,
+            constants=constants,
+            query=query,
+            since=since,
+            queries=queries,
+            from_sql=from_sql,
+            max_errors=max_errors,
+        )
 
     async def delete_items(self, item_ids: Ids) -> ItemsReport:
         """See `Client.delete_items`."""

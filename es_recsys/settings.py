@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     Secrets are `SecretStr`, so no repr or log shows them.
 
     answer_log_mib: how large the answer log may become, MiB; then the oldest answers go (0: none is logged).
+    from_*: another Elasticsearch that items or events are read from (from_username, from_password: a database, too).
     """
 
     model_config = SettingsConfigDict(env_prefix="ES_RECSYS_", env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -177,6 +178,12 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")))
     cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")))
     sql_url: SecretStr | None = None
+    from_url: str | None = None
+    from_api_key: SecretStr | None = None
+    from_username: str | None = None
+    from_password: SecretStr | None = None
+    from_ca_certs: Path | None = None
+    from_ca_fingerprint: str | None = None
     user_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
     java: str | None = None
     heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
@@ -185,6 +192,19 @@ class Settings(BaseSettings):
     encoders: EncoderSettings = EncoderSettings()
     profiles: ProfileSettings = ProfileSettings()
     search: SearchSettings = SearchSettings()
+
+    def of_source(self) -> Settings:
+        """Return the settings with which the Elasticsearch at `from_url` is read."""
+        return self.model_copy(
+            update={
+                "url": self.from_url,
+                "api_key": self.from_api_key,
+                "username": self.from_username,
+                "password": self.from_password,
+                "ca_certs": self.from_ca_certs,
+                "ca_fingerprint": self.from_ca_fingerprint,
+            }
+        )
 
     @property
     def answers(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,22 @@ import typer
 from es_recsys.cli.options import JsonFlag, open_workspace, shared_options, with_settings
 from es_recsys.cli.printing import show_report
 from es_recsys.cli.progress_bar import progress
-from es_recsys.errors import WriteError
+from es_recsys.cli.sources import (
+    PANEL,
+    Files,
+    Follow,
+    FromIndex,
+    FromSql,
+    FromTable,
+    FromUrl,
+    Part,
+    Yes,
+    confirm_columns,
+    named_source,
+    show_followed,
+    with_source_url,
+)
+from es_recsys.errors import InputError, WriteError
 
 if TYPE_CHECKING:
     from es_recsys.index.items_report import ItemsReport
@@ -22,7 +38,13 @@ __all__ = ["events", "items"]
 items = typer.Typer(no_args_is_help=True, callback=shared_options)
 events = typer.Typer(no_args_is_help=True, callback=shared_options)
 
-Files = Annotated[list[Path], typer.Argument(help="JSON, CSV or Parquet files; .gz too.")]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        help="Read only what has changed, by a field of times or numbers that grows with each change.",
+        rich_help_panel=PANEL,
+    ),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option(help="Rename columns: item_id=movieId,title=name; title=- leaves one out. Repeatable."),
@@ -55,6 +77,10 @@ Language = Annotated[
 ]
 
 
+_CHANGES = ("added", "changed", "removed", "failed", "rejected")
+"""Counts of a report of items that say that something happened."""
+
+
 def _read_options(
     *,
     columns: list[str] | None,
@@ -80,11 +106,44 @@ def _read_options(
     )
 
 
-def _load(settings: Settings, files: list[Path], whole: bool, max_errors: int, options: ReadOptions, json: bool) -> None:
-    from es_recsys.jobs.load_items import load_items
+def _load_items(
+    settings: Settings,
+    files: list[Path] | None,
+    options: ReadOptions,
+    whole: bool,
+    max_errors: int,
+    json: bool,
+    *,
+    from_index: str | None,
+    from_url: str | None,
+    from_sql: str | None,
+    table: str | None,
+    query: str | None,
+    since: str | None,
+    follow: float | None,
+    yes: bool,
+) -> None:
+    name = named_source(files, from_index, from_sql, table, query, {"--since": since, "--follow": follow, "--from-url": from_url})
+    if name is None:
+        from es_recsys.jobs.load_items import load_items
 
+        with open_workspace(settings) as work, progress("items") as bar:
+            report = load_items(work, files or [], options, whole=whole, max_errors=max_errors, progress=bar)
+        _show(report, json)
+        return
+    from es_recsys.jobs.sync_items import ItemSource, follow_items, propose_item_columns, sync_items
+
+    settings = with_source_url(settings, from_url)
+    if name.index is not None and not options.columns:
+        with open_workspace(settings) as work:
+            proposal = propose_item_columns(work, name)
+        options = replace(options, columns=confirm_columns(name.index, proposal, yes))
+    source = ItemSource(name, options, whole, since, max_errors)
     with open_workspace(settings) as work, progress("items") as bar:
-        report = load_items(work, files, options, whole=whole, max_errors=max_errors, progress=bar)
+        if follow is not None:
+            show_followed(follow_items(work, source, follow, progress=bar), json, _CHANGES)
+            return
+        report = sync_items(work, source, progress=bar)
     _show(report, json)
 
 
@@ -99,7 +158,7 @@ def _show(report: ItemsReport, json: bool) -> None:
 @with_settings
 def items_load(
     settings: Settings,
-    files: Files,
+    files: Files = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -111,6 +170,14 @@ def items_load(
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
     language: Language = None,
+    from_index: FromIndex = None,
+    from_url: FromUrl = None,
+    from_sql: FromSql = None,
+    table: FromTable = None,
+    query: Part = None,
+    since: Since = None,
+    follow: Follow = None,
+    yes: Yes = False,
     json: JsonFlag = False,
 ) -> None:
     """Add and update items; unchanged ones are skipped."""
@@ -124,14 +191,29 @@ def items_load(
         list_separator=list_separator,
         day_first=day_first,
     )
-    _load(settings, files, False, max_errors, options, json)
+    _load_items(
+        settings,
+        files,
+        options,
+        False,
+        max_errors,
+        json,
+        from_index=from_index,
+        from_url=from_url,
+        from_sql=from_sql,
+        table=table,
+        query=query,
+        since=since,
+        follow=follow,
+        yes=yes,
+    )
 
 
 @items.command("sync")
 @with_settings
 def items_sync(
     settings: Settings,
-    files: Files,
+    files: Files = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -143,9 +225,20 @@ def items_sync(
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
     language: Language = None,
+    from_index: FromIndex = None,
+    from_url: FromUrl = None,
+    from_sql: FromSql = None,
+    table: FromTable = None,
+    query: Part = None,
+    since: Since = None,
+    follow: Follow = None,
+    yes: Yes = False,
     json: JsonFlag = False,
 ) -> None:
-    """Make the catalogue equal to the files: add, update and remove items."""
+    """Make the catalogue equal to the files, the index or the table: add, update and remove items.
+
+    With --since or --query nothing is removed.
+    """
     settings = _with_encoders(settings, text_encoder, image_encoder, language)
     options = _read_options(
         columns=columns,
@@ -156,7 +249,22 @@ def items_sync(
         list_separator=list_separator,
         day_first=day_first,
     )
-    _load(settings, files, True, max_errors, options, json)
+    _load_items(
+        settings,
+        files,
+        options,
+        True,
+        max_errors,
+        json,
+        from_index=from_index,
+        from_url=from_url,
+        from_sql=from_sql,
+        table=table,
+        query=query,
+        since=since,
+        follow=follow,
+        yes=yes,
+    )
 
 
 @items.command("delete")
@@ -184,7 +292,7 @@ def items_delete(
 @with_settings
 def events_load(
     settings: Settings,
-    files: Files,
+    files: Files = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -204,11 +312,22 @@ def events_load(
         ),
     ] = None,
     max_errors: MaxErrors = 100,
+    from_index: FromIndex = None,
+    queries: Annotated[
+        str | None,
+        typer.Option(help="Index of the queries that UBI's events belong to (default: found beside it).", rich_help_panel=PANEL),
+    ] = None,
+    from_url: FromUrl = None,
+    from_sql: FromSql = None,
+    table: FromTable = None,
+    query: Part = None,
+    since: Annotated[
+        str | None, typer.Option(help='"last": read only what has come since the last time.', rich_help_panel=PANEL)
+    ] = None,
+    follow: Follow = None,
     json: JsonFlag = False,
 ) -> None:
     """Add events, clean them and update user profiles. Loading the same events again changes nothing."""
-    from es_recsys.jobs.load_events import load_events
-
     options = _read_options(
         columns=columns,
         constant=constant,
@@ -220,8 +339,26 @@ def events_load(
         timezone=timezone,
         day_first=day_first,
     )
-    with open_workspace(settings) as work, progress("events") as bar:
-        report = load_events(work, files, options, rating_scale=rating_scale, bots=bots, max_errors=max_errors, progress=bar)
+    if since not in (None, "last"):
+        raise InputError(f"--since {since} is unknown.", "Write --since last; --query reads any other part of an index.")
+    of_sources = {"--queries": queries, "--since": since, "--follow": follow, "--from-url": from_url}
+    name = named_source(files, from_index, from_sql, table, query, of_sources)
+    with open_workspace(with_source_url(settings, from_url)) as work, progress("events") as bar:
+        if name is None:
+            from es_recsys.jobs.load_events import load_events
+
+            report = load_events(
+                work, files or [], options, rating_scale=rating_scale, bots=bots, max_errors=max_errors, progress=bar
+            )
+        else:
+            from es_recsys.jobs.sync_events import EventSource, follow_events, load_source_events
+
+            last = since is not None
+            source = EventSource(name, options, queries, last, rating_scale, tuple(bots or ()), max_errors)
+            if follow is not None:
+                show_followed(follow_events(work, source, follow, progress=bar), json, ("added", "rejected"))
+                return
+            report = load_source_events(work, source, progress=bar)
     show_report(report, json)
 
 

@@ -157,8 +157,11 @@ def address_of(client: Elasticsearch | AsyncElasticsearch) -> str:
     return node_url(next(iter(client.transport.node_pool.all())).config)
 
 
-def translate_error(error: Exception, address: str) -> EngineError:
-    """Return what a failed call to `address` means for the user. The client's own message is left out: it may quote headers."""
+def translate_error(error: Exception, address: str, *, source: bool = False) -> EngineError:
+    """Return what a failed call to `address` means for the user. The client's own message is left out: it may quote headers.
+
+    source: whether it is not the store's Elasticsearch but another that is read from (`Settings.of_source`).
+    """
     from elasticsearch import (
         ApiError,
         AuthenticationException,
@@ -168,10 +171,13 @@ def translate_error(error: Exception, address: str) -> EngineError:
         UnsupportedProductError,
     )
 
+    prefix, option, default = ("ES_RECSYS_", "--url", "the embedded node")
+    if source:
+        prefix, option, default = ("ES_RECSYS_FROM_", "--from-url", "the store's own Elasticsearch")
     if isinstance(error, AuthenticationException):
         return EngineError(
             f"Elasticsearch at {address} does not accept the credentials (401).",
-            "Set ES_RECSYS_API_KEY, or ES_RECSYS_USERNAME and ES_RECSYS_PASSWORD.",
+            f"Set {prefix}API_KEY, or {prefix}USERNAME and {prefix}PASSWORD.",
         )
     if isinstance(error, AuthorizationException):
         return EngineError(
@@ -181,7 +187,7 @@ def translate_error(error: Exception, address: str) -> EngineError:
     if isinstance(error, SSLError):
         return EngineError(
             f"The certificate of {address} can't be verified.",
-            "Set ES_RECSYS_CA_CERTS to the file of the authority, or ES_RECSYS_CA_FINGERPRINT to the SHA-256 of its certificate.",
+            f"Set {prefix}CA_CERTS to the file of the authority, or {prefix}CA_FINGERPRINT to the SHA-256 of its certificate.",
         )
     if isinstance(error, ConnectionTimeout):
         return EngineError(
@@ -189,7 +195,7 @@ def translate_error(error: Exception, address: str) -> EngineError:
             "See whether it is overloaded, or raise ES_RECSYS_SEARCH__TIMEOUT_S.",
         )
     if isinstance(error, UnsupportedProductError):
-        return EngineError(f"What answers at {address} is not Elasticsearch.", "Give another URL with --url or ES_RECSYS_URL.")
+        return EngineError(f"What answers at {address} is not Elasticsearch.", f"Give another URL with {option} or {prefix}URL.")
     if isinstance(error, ApiError):
         from es_recsys.engine.responses import describe_body
 
@@ -198,8 +204,8 @@ def translate_error(error: Exception, address: str) -> EngineError:
         return EngineError(f"Elasticsearch at {address} answered {error.meta.status} ({reason}).", "See its log, and try again.")
     return EngineError(
         f"Elasticsearch at {address} can't be reached.",
-        "Start it, or give another URL with --url or ES_RECSYS_URL (https:// where it uses TLS); "
-        "without a URL the embedded node is used.",
+        f"Start it, or give another URL with {option} or {prefix}URL (https:// where it uses TLS); "
+        f"without a URL {default} is used.",
     )
 
 

@@ -38,6 +38,7 @@ from es_recsys.sources import (
     read_event_columns,
 )
 from es_recsys.sources.field_formats import FieldFormatInference
+from es_recsys.sources.input_files import SpooledTable, shown_path
 from es_recsys.sources.rating_inference import RatingCounts
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
@@ -91,7 +92,7 @@ class EventsReport:
 
 def load_events(
     work: Workspace,
-    files: Sequence[Path],
+    files: Sequence[Path | SpooledTable],
     options: ReadOptions = DEFAULT_OPTIONS,
     *,
     rating_scale: str | RatingScale | None = None,
@@ -112,7 +113,7 @@ def load_events(
 
 def _load_events(
     work: Workspace,
-    files: Sequence[Path],
+    files: Sequence[Path | SpooledTable],
     options: ReadOptions,
     rating_scale: str | RatingScale | None,
     bots: str | Sequence[str] | None,
@@ -125,7 +126,7 @@ def _load_events(
     files_read = _read_and_check(files, options, work.now(), max_errors)
     checked, rejected = files_read.checked, files_read.rejected
     if not files_read.count:
-        raise rejected.nothing_usable("event", files)
+        raise rejected.nothing_usable("event", [shown_path(file) for file in files])
     time_notes = check_times(checked.future, options.timezone is not None)
     confirm_key(work, find_metadata(work))
     store = work.events
@@ -149,7 +150,7 @@ def _load_events(
 class _FilesRead:
     """Files of events that were read and checked. kept: their events, None where these are too many to be kept."""
 
-    files: Sequence[Path]
+    files: Sequence[Path | SpooledTable]
     options: ReadOptions
     formats: FieldFormats
     count: int
@@ -164,7 +165,7 @@ class _FilesRead:
         return read_event_columns(self.files, self.options, formats=self.formats, rejected=RejectedRows(write=False))
 
 
-def _read_and_check(files: Sequence[Path], options: ReadOptions, now: float, max_errors: int | None) -> _FilesRead:
+def _read_and_check(files: Sequence[Path | SpooledTable], options: ReadOptions, now: float, max_errors: int | None) -> _FilesRead:
     """Read the files without writing anything.
 
     They are taken to be of the usual formats, and read again where all rows together show that they are of others.

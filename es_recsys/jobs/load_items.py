@@ -15,6 +15,7 @@ from es_recsys.jobs.write_items import write_items
 from es_recsys.progress import Progress
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import MediaFolders, ReadOptions, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
+from es_recsys.sources.input_files import SpooledTable, shown_path
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
 
@@ -23,7 +24,7 @@ __all__ = ["insert_items", "load_items"]
 
 def load_items(
     work: Workspace,
-    files: Sequence[Path],
+    files: Sequence[Path | SpooledTable],
     options: ReadOptions = DEFAULT_OPTIONS,
     *,
     whole: bool = False,
@@ -39,12 +40,13 @@ def load_items(
     stored = stored_attributes(find_metadata(work))
     # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
     texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}
+    shown = [shown_path(file) for file in files]
     schema = infer_item_schema(files, options, known=texts)
     check_attribute_names(schema.types, stored)
     count, rejected = dry_run(lambda rejected: read_items(files, options, schema=schema, rejected=rejected), max_errors)
     if not count:
-        raise rejected.nothing_usable("item", files)
-    folders = MediaFolders(files)
+        raise rejected.nothing_usable("item", shown)
+    folders = MediaFolders(shown)
     items = read_items(files, options, schema=schema, folders=folders, rejected=RejectedRows(write=False))
     report = write_items(work, items, folders.of, whole=whole, count=count, progress=progress)
     return replace(

@@ -226,11 +226,13 @@ def is_index_missing(error: Exception) -> bool:
     return isinstance(error, NotFoundError) and "index_not_found" in str(error.error)
 
 
-def translate_error(error: Exception, address: str) -> Exception:
+def translate_error(error: Exception, address: str, *, source: bool = False) -> Exception:
     """Return an error of the Elasticsearch client as one of ours, with a remedy; any other as it is.
 
-    address: where Elasticsearch is, without credentials.
+    address: where Elasticsearch is, without credentials. source: whether it is another than the store's, that is read from.
     """
+    if source and isinstance(error, ApiError | TransportError):
+        return translate_connection_error(error, address, source=True)
     if is_index_missing(error):
         if "-profiles-" in str(getattr(error, "body", "")):
             return IndexStateError(

@@ -15,12 +15,22 @@ from typing import BinaryIO
 from es_recsys.errors import InputError
 from es_recsys.sources.encodings import TranscodedStream, detect_encoding
 
-__all__ = ["MAX_LINE", "InputFile", "NumberedLine", "Paths", "Progress", "as_paths", "detect_format", "read_lines"]
+__all__ = [
+    "MAX_LINE",
+    "InputFile",
+    "NumberedLine",
+    "Paths",
+    "Progress",
+    "SpooledTable",
+    "as_paths",
+    "detect_format",
+    "read_lines",
+    "shown_path",
+]
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes of a line, or of a CSV record; a longer one is rejected, so that a file without line ends can't fill memory."""
 
-Paths = str | Path | Sequence[str | Path]
 Progress = Callable[[int, int], None]
 """Called as `progress(bytes_read, bytes_in_all)`; bytes are those on disk."""
 
@@ -40,14 +50,30 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "c
 
 
 @dataclass(frozen=True, slots=True)
-class InputFile:
-    """What a file is.
+class SpooledTable:
+    """The rows of an index or a database table in a file of JSON lines, to be read more than once (spool.py).
 
-    format: "jsonl", "json" (an array of objects, or objects over several lines), "csv" or "parquet". tabs: whether its name
-    says that tabs separate it. encoding: of its text, where that isn't UTF-8.
+    name: of the index or table, which messages show in place of the file. count: of rows.
     """
 
     path: Path
+    name: str
+    count: int
+
+
+Paths = str | Path | SpooledTable | Sequence[str | Path | SpooledTable]
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """What a file is.
+
+    path: where it is; shown: what messages call it. format: "jsonl", "json" (an array of objects, or objects over several lines),
+    "csv" or "parquet". tabs: whether its name says that tabs separate it. encoding: of its text, where that isn't UTF-8.
+    """
+
+    path: Path
+    shown: Path
     format: str
     gzipped: bool
     size: int
@@ -73,20 +99,27 @@ class _Gzip(gzip.GzipFile):
         self._disk.close()
 
 
-def as_paths(paths: Paths) -> tuple[Path, ...]:
-    """Return one path or several as a tuple. Raises InputError where there is none."""
-    given = (paths,) if isinstance(paths, str | Path) else tuple(paths)
+def as_paths(paths: Paths) -> tuple[Path | SpooledTable, ...]:
+    """Return one file or several as a tuple. Raises InputError where there is none."""
+    given = (paths,) if isinstance(paths, str | Path | SpooledTable) else tuple(paths)
     if not given:
         raise InputError("No file is given.", "Name one or more files.")
-    return tuple(Path(path) for path in given)
+    return tuple(path if isinstance(path, SpooledTable) else Path(path) for path in given)
 
 
-def detect_format(path: Path, encoding: str | None = None) -> InputFile:
+def shown_path(file: Path | SpooledTable) -> Path:
+    """Return what messages call a file; the rejected rows of a spooled table go to a file of this name."""
+    return Path(file.name) if isinstance(file, SpooledTable) else file
+
+
+def detect_format(path: Path | SpooledTable, encoding: str | None = None) -> InputFile:
     """Detect what the file is by its first bytes, and by its name where these leave it open.
 
     encoding: of its text; without it UTF-8, or UTF-16 where the first bytes show that.
     Raises InputError where it is missing, empty, a folder, cut off at once, or of a kind that isn't read.
     """
+    if isinstance(path, SpooledTable):
+        return InputFile(path.path, shown_path(path), "jsonl", True, path.path.stat().st_size, False)
     try:
         status = path.stat()
         if S_ISDIR(status.st_mode):
@@ -109,7 +142,7 @@ def detect_format(path: Path, encoding: str | None = None) -> InputFile:
             raise InputError(f"{path} is {kind}.", remedy)
     name = path.with_suffix("") if path.suffix.lower() in {".gz", ".gzip"} else path
     suffix = name.suffix.lower()
-    return InputFile(path, _format(path, suffix, head), gzipped, status.st_size, suffix in {".tsv", ".tab"}, found)
+    return InputFile(path, path, _format(path, suffix, head), gzipped, status.st_size, suffix in {".tsv", ".tab"}, found)
 
 
 def _head(path: Path, gzipped: bool) -> bytes:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from es_recsys.errors import InputError
 from es_recsys.sources.delimited import DelimitedFile
-from es_recsys.sources.input_files import InputFile, Progress, detect_format, read_lines
+from es_recsys.sources.input_files import InputFile, Progress, SpooledTable, detect_format, read_lines
 from es_recsys.sources.jsonl import array_rows, jsonl_rows
 from es_recsys.sources.parquet import open_parquet
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
@@ -71,7 +71,7 @@ def read_rows(path: str | Path, options: ReadOptions = DEFAULT_OPTIONS, *, rejec
 
 
 def open_tables(
-    paths: tuple[Path, ...],
+    paths: tuple[Path | SpooledTable, ...],
     options: ReadOptions = DEFAULT_OPTIONS,
     rejected: RejectedRows | None = None,
     progress: Progress | None = None,
@@ -82,7 +82,7 @@ def open_tables(
     """
     sources = [detect_format(path, options.encoding) for path in paths]
     if rejected is not None:
-        rejected.begin(paths)
+        rejected.begin([source.shown for source in sources])
     total = sum(source.size for source in sources)
     done = 0
     for source in sources:
@@ -100,7 +100,7 @@ def open_tables(
 
 @contextmanager
 def _open(source: InputFile, options: ReadOptions, rejected: RejectedRows | None, tick: Callable[[int], None]) -> Iterator[Table]:
-    path = source.path
+    path = source.shown
 
     def note(text: str) -> None:
         if rejected is not None:
