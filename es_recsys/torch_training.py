@@ -156,17 +156,18 @@ def run_epochs(
     seed: int,
     deadline: float,
     report: Callable[[int, int, Mapping[str, float]], None],
+    proceed: Callable[[], bool] = lambda: True,
 ) -> int:
     """Train on from the checkpoint, give the network the parameters of its best epoch, and return after how many epochs that was.
 
     epoch(number): learns once from all data, with PyTorch's randomness seeded by the number, so that a training that was
     interrupted learns what it would have learned in one go; returns what was measured, and the quality, None where nothing
     validates. epochs: how many at most; patience: how many without a gain; deadline: `time.process_time` seconds after which none
-    begins. report(done, epochs, measured): called after each.
+    begins. report(done, epochs, measured): called after each. proceed(): asked before each whether it is wanted.
     """
     state = checkpoint.load()
     _restore(network, optimiser, state)
-    while state.epoch < epochs and state.stale < patience and time.process_time() < deadline:
+    while state.epoch < epochs and state.stale < patience and time.process_time() < deadline and proceed():
         torch.manual_seed(seed + state.epoch)
         metrics, quality = epoch(state.epoch)
         state.reached(quality, network)

@@ -56,7 +56,8 @@ class TrainingCallback:
     deadline: `time.process_time` seconds after which no further epoch begins; the best by then is kept. required: whether there
     must be a model; if not, a training that gives nothing before it is whole is given up at the deadline. validate(model):
     quality in [0, 1] of a model that learns in epochs, after each of them, on events that it doesn't learn from; training
-    stops when it no longer rises. Without it, all epochs of the configuration are trained.
+    stops when it no longer rises. Without it, all epochs of the configuration are trained. proceed(): whether one more epoch is
+    wanted, asked before each.
     """
 
     on_epoch: Callable[[int, int, Mapping[str, float]], None] | None = None
@@ -65,6 +66,7 @@ class TrainingCallback:
     required: bool = True
     validate: Callable[[Any], float] | None = None
     keep_checkpoints: bool = False
+    proceed: Callable[[], bool] = lambda: True
 
     def report(self, done: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
         """Call `on_epoch`, where there is one."""

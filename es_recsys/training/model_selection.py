@@ -27,6 +27,7 @@ from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
+from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
@@ -35,6 +36,8 @@ __all__ = ["Report", "Selection", "TrainSpec", "select", "small_store_defaults",
 
 _MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
+# Fewer events than this don't teach a sequence model what follows what.
+_SEQUENCE_EVENTS = 10_000
 # The first models are tried however little time there is.
 _ALWAYS = 2
 # Co-visitation has the largest space and is the cheapest to try.
@@ -134,7 +137,7 @@ def suitable_models(
 
     Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the regression
     of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what is looked at
-    next similar users tell little that the others don't; of what is bought they do.
+    next similar users tell little that the others don't; of what is bought they do. A sequence model costs most, and comes last.
     """
     names = ["covisitation", "als"]
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.attributes.values()))):
@@ -147,13 +150,15 @@ def suitable_models(
         names.append("bspm")
     if len(data.item_ids) <= _EASE_ITEMS:
         names.append("ease")
+    if ordered and np.count_nonzero(data.weights > 0) >= _SEQUENCE_EVENTS:
+        names.append("sasrec")
     return tuple(name for name in names if name in MODELS)
 
 
 def select(
     data: Interactions,
     rng: np.random.Generator,
-    budget: float = 240.0,
+    budget: float = 480.0,
     on_line: Callable[[str], None] | None = None,
     spec: TrainSpec | None = None,
 ) -> Selection:
@@ -246,15 +251,16 @@ def _choose(
     configs: dict[str, Any] = {}
     names = spec.names or suitable_models(held.data, held.ordered, spec.items, spec.targets)
     for place, name in enumerate(names):
-        if place >= _ALWAYS and not spec.names and time.process_time() > deadline:
+        # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
+        left = deadline - time.process_time()
+        seconds = 0.9 * max(left, 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
+        if place >= _ALWAYS and not spec.names and seconds <= (LEAST_S if MODELS[name].stops_early else 0.0):
             notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
             break
-        # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
-        now = time.process_time()
-        ends = now + 0.9 * max(deadline - now, 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
-        found = attempts.model(name, "", partial(_tried, name, models, held, seed, ends, notes, spec))
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, seconds, notes, spec))
         if found is not None:
-            models[name], configs[name] = found
+            models[name] = found
+            configs[name] = config_for_all(found, held.part.train, data) if found.stops_early else found.config
     if not models:
         return None
     least = _NAMED_SHARE if spec.names else 0.0
@@ -288,25 +294,47 @@ def _note_expected(
 
 
 def _tried(
-    name: str, models: Mapping[str, Model], held: Validation, seed: int, ends: float, notes: Notes, spec: TrainSpec
-) -> tuple[Model, Any]:
-    """Return the best settings of one model beside those tried before: as trained on the holdout split, and as a config."""
-    trials = trials_of(name, held.part, seed, spec.items, spec.watch(name, "trial", ends))
+    name: str, models: Mapping[str, Model], held: Validation, seed: int, seconds: float, notes: Notes, spec: TrainSpec
+) -> Model:
+    """Return a model with the best settings beside those tried before, as trained on the holdout split."""
+    began = time.process_time()
     beside = MarginalGain(models, held.part) if models else None
-    config, result = trials.tune(held.ordered, ends, spec.configs.get(name), None if beside is None else partial(beside, name))
-    model = trials.model(config)
-    alone, with_others = result.best.value if result.best is not None else math.nan, ""
+    way = _trained_in_epochs if MODELS[name].stops_early else _tuned
+    model, alone, how = way(name, beside, held, seed, seconds, spec)
+    took, with_others = time.process_time() - began, ""
     if beside is not None:
-        alone = beside.alone
         gained = f"{beside.ensemble_ndcg:.4f}" if beside.ensemble_ndcg > beside.without else "no gain"
         with_others = f" alone, {gained} in an ensemble with {', '.join(models)} ({beside.without:.4f} without it)"
+        alone = beside.alone
     notes.say(
-        f"{name}: NDCG@{DEPTH} {alone:.4f}{with_others}, "
-        f"best of {counted(result.tried, 'trial', 'trials')}{cut_note(result.cut_short)}{failed_note(result.failed)}: "
-        f"{config_words(config)}.",
+        f"{name}: NDCG@{DEPTH} {alone:.4f}{with_others}, {how} in {took:.0f} s: {config_words(model.config)}.",
         **{name: round(alone, 5)},
     )
-    return model, config
+    notes.figures.setdefault("tried_s", {})[name] = round(took, 1)
+    return model
+
+
+def _tuned(
+    name: str, beside: MarginalGain | None, held: Validation, seed: int, seconds: float, spec: TrainSpec
+) -> tuple[Model, float, str]:
+    """Try settings of a model; return it with the best, its NDCG@20 by itself, and how it was found, in words."""
+    ends = time.process_time() + seconds
+    trials = trials_of(name, held.part, seed, spec.items, spec.watch(name, "trial", ends))
+    config, result = trials.tune(held.ordered, ends, spec.configs.get(name), None if beside is None else partial(beside, name))
+    how = f"best of {counted(result.tried, 'trial', 'trials')}{cut_note(result.cut_short)}{failed_note(result.failed)}"
+    return trials.model(config), result.best.value if result.best is not None else math.nan, how
+
+
+def _trained_in_epochs(
+    name: str, beside: MarginalGain | None, held: Validation, seed: int, seconds: float, spec: TrainSpec
+) -> tuple[Model, float, str]:
+    """Train a model that learns in epochs, once; return it, its NDCG@20 by itself, and how it was trained, in words."""
+    config = spec.configs.get(name) or MODELS[name].default_config(held.ordered, held.part.train.timed)
+    trial = EpochTrial(name, held.part, seconds, beside)
+    model = trial.run(MODELS[name](config), seed, spec.items, spec.watch(name, "trial"))
+    if beside is not None:
+        beside(name, model)
+    return model, trial.alone, f"best of {trial.epochs} epochs at {model.epochs}"
 
 
 def _weighed(weighed: SelectedEnsemble, configs: Mapping[str, Any], notes: Notes) -> _Choice:
@@ -334,7 +362,8 @@ def _earlier(
     if time.process_time() > deadline:
         notes.say("Ensemble weights come from these users alone (the time ran out).")
         return []
-    trials = {name: trials_of(name, part, seed, spec.items, spec.watch(name, "earlier", deadline)) for name in configs}
+    ends = {name: math.inf if MODELS[name].stops_early else deadline for name in configs}
+    trials = {name: trials_of(name, part, seed, spec.items, spec.watch(name, "earlier", ends[name])) for name in configs}
     models = {name: one.model(configs[name]) for name, one in trials.items()}
     notes.say(f"Ensemble weights come from {len(part):,} users of an earlier split as well.", earlier_users=len(part))
     return [(models, part)]

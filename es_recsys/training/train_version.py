@@ -33,7 +33,7 @@ from es_recsys.training.tuned_settings import load_tuned
 
 __all__ = ["TrainReport", "live_names", "search_seconds", "train_and_publish", "train_spec"]
 
-_BUDGET = 240.0
+_BUDGET = 480.0
 # Whoever names models may name some that learn for minutes.
 _NAMED_BUDGET = 900.0
 

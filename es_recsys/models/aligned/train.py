@@ -122,6 +122,7 @@ def _run(
         seed=seed,
         deadline=callback.deadline,
         report=callback.report,
+        proceed=callback.proceed,
     )
     heads.eval()
 

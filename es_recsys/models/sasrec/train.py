@@ -269,6 +269,7 @@ class _Training:
             seed=self._seed,
             deadline=callback.deadline,
             report=callback.report,
+            proceed=callback.proceed,
         )
         return self._learned(best)
 

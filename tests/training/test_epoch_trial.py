@@ -1,0 +1,104 @@
+"""How long a model that learns in epochs is tried: as long as it promises to be worth its time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from es_recsys.dataset import Interactions
+from es_recsys.evaluation.holdout import leave_last_out
+from es_recsys.evaluation.holdout_split import HoldoutSplit
+from es_recsys.models import CoVisitation, Model
+from es_recsys.models.base import TrainingCallback
+from es_recsys.models.sasrec import SASRec, SASRecConfig
+from es_recsys.models.types import sample_users
+from es_recsys.training import model_selection as module
+from es_recsys.training.ensemble_selection import MarginalGain
+from es_recsys.training.epoch_trial import EpochTrial, config_for_all
+from es_recsys.training.model_selection import TrainSpec, select, suitable_models
+
+Make = Callable[..., Interactions]
+ITEMS = 30
+CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=20, batch_events=128, epochs=20, patience=20)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """So little to do is done soonest by one thread."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(interactions: Make) -> Interactions:
+    """A hundred users who walk along a ring, in steps of one and five in turn, which only who sees two steps can foretell."""
+    rng = np.random.default_rng(4)
+
+    def walk() -> list[str]:
+        begin, first = int(rng.integers(ITEMS)), int(rng.choice([1, 5]))
+        steps = [first, 6 - first] * 9
+        return [f"i{(begin + sum(steps[:place])) % ITEMS:02}" for place in range(9)]
+
+    return interactions({f"u{user}": walk() for user in range(100)})
+
+
+@pytest.fixture(scope="module")
+def part(data: Interactions) -> HoldoutSplit:
+    return leave_last_out(data, np.random.default_rng(0), 100)
+
+
+def tried(part: HoldoutSplit, config: SASRecConfig, beside: Model | None, monkeypatch: pytest.MonkeyPatch) -> EpochTrial:
+    """Try for nine seconds, of which each epoch takes one."""
+    epochs: list[int] = []
+    monkeypatch.setattr(time, "process_time", lambda: float(len(epochs)))
+    trial = EpochTrial("sasrec", part, 9.0, None if beside is None else MarginalGain({"beside": beside}, part))
+    trial.run(SASRec(config), 3, None, TrainingCallback(lambda done, total, figures: epochs.append(done)))
+    return trial
+
+
+def test_what_betters_the_others_gets_all_of_the_time(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = CoVisitation().fit(part.train, np.random.default_rng(0))
+    assert tried(part, replace(CONFIG, learning_rate=2e-2), others, monkeypatch).epochs == 9
+
+
+def test_what_promises_nothing_gets_a_third(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    still = replace(CONFIG, learning_rate=0.0)
+    same = SASRec(replace(still, epochs=1)).fit(part.train, np.random.default_rng(3))
+    assert tried(part, still, same, monkeypatch).epochs == 3
+
+
+def test_what_is_alone_gets_all_of_the_time(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tried(part, replace(CONFIG, learning_rate=0.0), None, monkeypatch).epochs == 9
+
+
+def test_all_data_are_learned_in_as_many_steps(data: Interactions, part: HoldoutSplit) -> None:
+    model = SASRec(CONFIG)
+    model.epochs = 12
+    config = config_for_all(model, part.train, data)
+    assert (config.epochs, config.validation_users) == (12, 0)
+    fewer = sample_users(data, len(data.items) // 4, np.random.default_rng(0))
+    assert config_for_all(model, fewer, data).epochs == round(12 * len(fewer.items) / len(data.items))
+
+
+def test_where_order_tells_the_sequence_model_is_tried_by_itself(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "sasrec" not in suitable_models(data, True)
+    monkeypatch.setattr(module, "_SEQUENCE_EVENTS", len(data.items))
+    assert "sasrec" in suitable_models(data, True) and "sasrec" not in suitable_models(data, False)
+    brief = replace(CONFIG, learning_rate=2e-2, epochs=3)
+    monkeypatch.setattr(SASRec, "default_config", classmethod(lambda cls, ordered, timed: brief))
+    found = select(data, np.random.default_rng(1))
+    (line,) = [one for one in found.report.lines if one.startswith("sasrec: ")]
+    assert "in an ensemble with covisitation, als" in line and "epochs at" in line and " s: " in line
+    assert found.report.figures["tried_s"]["sasrec"] > 0.0
+    hasty = select(data, np.random.default_rng(1), 10.0)
+    assert "sasrec: not tried (the time ran out)." in hasty.report.lines
+    named = select(data, np.random.default_rng(1), spec=TrainSpec(("covisitation", "sasrec"))).models["sasrec"]
+    assert named.config == replace(brief, epochs=named.epochs, validation_users=0)
