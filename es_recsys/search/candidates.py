@@ -130,9 +130,12 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
 
 def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return lower and upper bounds (n,) on each candidate's total."""
+    unknown = np.isnan(table.scores)
+    if not unknown.any():
+        known = table.demoted(table.scores @ table.weights)
+        return known, known
     lowest = np.array([-1.0 if each.retriever.scale == "inner" else 0.0 for each in table.retrievers])
     highest = np.array([each.unseen_upper_bound for each in table.retrievers])
-    unknown = np.isnan(table.scores)
     lower = np.where(unknown, lowest, table.scores) @ table.weights
     upper = np.where(unknown, highest, table.scores) @ table.weights
     return table.demoted(lower), table.demoted(upper)

@@ -217,7 +217,9 @@ def content_vector_field(policy: RankingPolicy) -> str | None:
 
 
 def _missing_scores(policy: RankingPolicy, table: CandidateTable, rows: Sequence[int]) -> tuple[MissingScores, ...]:
-    missing_scores = []
+    missing_scores: list[MissingScores] = []
+    if not np.isnan(table.scores).any():
+        return ()
     unknown = np.isnan(table.scores[list(rows)])
     for column in np.flatnonzero(unknown.any(axis=0)).tolist():
         missing = tuple(table.item_ids[rows[k]] for k in np.flatnonzero(unknown[:, column]).tolist())
@@ -282,6 +284,8 @@ def _count_body(request: Request, policy: RankingPolicy, results: RetrievalResul
 
 
 def _filled(table: CandidateTable, answered: Sequence[tuple[MissingScores, Response]]) -> CandidateTable:
+    if not np.isnan(table.scores).any():
+        return table
     scores = table.scores.copy()
     row_of = {item_id: row for row, item_id in enumerate(table.item_ids)} if answered else {}
     for gap, response in answered:
