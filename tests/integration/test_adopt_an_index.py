@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+from elasticsearch.helpers import bulk
 from odd_index import document, make_odd_index
 
 from es_recsys import Client
@@ -259,3 +261,44 @@ def test_twenty_thousand_documents_need_no_more_memory_than_half_of_them(
     whole = peak(lambda: sync_items(work, _source(name)))
     assert whole < 1.3 * some + 4, f"{some:.1f} MiB for half of them, {whole:.1f} MiB for all"
     assert es.count(index=f"{work.settings.index}-items")["count"] == 20_000
+
+
+def test_the_commands_of_the_docs_lead_to_personal_answers(
+    es: Elasticsearch, plain: Settings, store_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"products": make_odd_index(es, store_name, 40), "ubi_events": f"{store_name}_ubi_events"}
+    bulk(es, ({"_index": names["ubi_events"], "_source": each} for each in _clicks(40)), refresh=True)
+    page = (Path(__file__).parents[2] / "docs" / "existing-index.md").read_text(encoding="utf-8")
+    block = page.split("## In five commands")[1].split("```")[1]
+    commands = [shlex.split(line) for line in block.strip().splitlines()[1:]]
+    assert len(commands) == 4
+    for name, value in _environment(plain).items():
+        monkeypatch.setenv(name, value)
+    for words in commands:
+        added = ["--yes"] if "products" in words else ["--json"] if "search" in words else []
+        monkeypatch.setattr(sys, "argv", [names.get(word, word) for word in words] + added)
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert not caught.value.code, words
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    assert any(len(hit["parts"]) > 1 for hit in hits), "behaviour counts beside the words"
+
+
+def _clicks(items: int) -> Iterator[dict[str, Any]]:
+    """Yield what eight people did, each in a corner of the catalogue of their own."""
+    for number in range(160):
+        user = number % 8 + 1
+        yield {
+            "action_name": "click",
+            "timestamp": 1_764_400_000_000 + 3_600_000 * number,
+            "user_id": f"u{user}",
+            "client_id": f"c{user}",
+            "event_attributes": {"object": {"object_id": f"p{(5 * user + number // 8 % 7) % items}"}},
+        }
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    named = {"URL": str(settings.url), "INDEX": settings.index, "HOME": str(settings.home), "CACHE": str(settings.cache)}
+    named |= {"ENCODERS__TEXT": "none", "ENCODERS__IMAGE": "none"}
+    return {f"ES_RECSYS_{name}": value for name, value in named.items()}
