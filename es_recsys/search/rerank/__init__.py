@@ -1,1 +1,1 @@
-"""Reranking: learned ranking, popularity, diversity, calibration, interests, exploration, in this order (see `pipeline`)."""
+"""Reranking: learned ranking, popularity, diversity, interests, calibration, exploration, in this order (see `pipeline`)."""

@@ -1,9 +1,8 @@
 """The order in which the scored candidates are shown.
 
-A learned ranking comes first, then the popularity dial, diversity and calibration, each on the order before it, then each
-interest gets its slots, but beside calibration, which shares the page out itself. In a search that names one item neither
-popularity nor calibration count. What is left to chance comes last, within the slots of each interest, and not beside these
-three, which part what is near in score on purpose.
+A learned ranking comes first, then the popularity dial and diversity, then each interest gets its slots, then calibration, each
+on the order before it. In a search that names one item neither popularity nor calibration count. What is left to chance comes
+last, within the slots of each interest, and not beside a dial, which parts what is near in score on purpose.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.exploration import RERANK_DEPTH, ExploredOrder, explore
@@ -40,11 +40,17 @@ def rerank(
     table = scored.table
     pool = [row for row in learned.order[:RERANK_DEPTH] if not (table.is_deep[row] or table.is_demoted(row))]
     rest = learned.order[len(pool) :]
-    if request.is_reordered:
-        pool = _reordered(request, user, policy, scored, learned, pool, content_field)
-    interest_of = _nearest_interest(None if _is_calibrated(request, user) else user.interests, table, pool)
+    values = _relevance([learned.scores[row] for row in pool] if request.is_reordered else ())
+    by_kind = request.is_reordered and not _names_one_item(request, policy, table)
+    if request.popularity_dial != 0.0 and by_kind:
+        pool, values = _with_popularity(request, policy, table, pool, values)
+    if request.diversity > 0.0:
+        pool = _diversified(request, scored, pool, values, content_field)
+    interest_of = _nearest_interest(user.interests, table, pool)
     if interest_of and user.interests is not None:
         pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
+    if request.calibration > 0.0 and by_kind:
+        pool = _calibrated(request, user, scored, pool, values)
     rows = [*pool, *rest]
     if policy.exploration is None or request.is_reordered:
         return ExploredOrder(rows)
@@ -60,39 +66,43 @@ def rerank(
     return replace(explored, order=[rows[rank] for rank in explored.order])
 
 
-def _reordered(
+def _relevance(scores: Sequence[float]) -> NDArray[np.float64]:
+    """Return scores over the best one (n,)."""
+    given = np.asarray(scores, np.float64)
+    found: NDArray[np.float64] = given / max(float(np.abs(given).max(initial=0.0)), 1e-12)
+    return found
+
+
+def _with_popularity(
+    request: Request, policy: RankingPolicy, table: CandidateTable, pool: Sequence[int], values: NDArray[np.float64]
+) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the pool in the order of what each counts with its popularity, and that, best first."""
+    popularity = popularity_shares([table.products[row] for row in pool], policy.popularity, policy.popularity_of)
+    values = values_with_popularity(values, popularity, request.popularity_dial)
+    order = np.argsort(-values, kind="stable")
+    return [pool[rank] for rank in order.tolist()], values[order]
+
+
+def _diversified(
     request: Request,
-    user: UserState,
-    policy: RankingPolicy,
     scored: ScoredCandidates,
-    learned: LearnedOrder,
     pool: Sequence[int],
+    values: NDArray[np.float64],
     content_field: str | None,
 ) -> list[int]:
-    """Return the pool by what is asked for beside the scores. Each step takes the values of the one before it, best first."""
-    rows, table = np.array(pool, np.int64), scored.table
-    scores = np.array([learned.scores[row] for row in pool], np.float64)
-    values = scores / max(float(np.abs(scores).max(initial=0.0)), 1e-12)
-    by_kind = not _names_one_item(request, policy, table)
-    if request.popularity_dial != 0.0 and by_kind:
-        products = [table.products[row] for row in pool]
-        popularity = popularity_shares(products, policy.popularity, policy.popularity_of)
-        values = values_with_popularity(values, popularity, request.popularity_dial)
-        order = np.argsort(-values, kind="stable")
-        rows, values = rows[order], values[order]
-    if request.diversity > 0.0:
-        vectors = [vector_of(scored.document(row), content_field) for row in rows.tolist()]
-        similarity = similarities(vectors, [labels_of(scored.source(row)) for row in rows.tolist()])
-        rows = rows[diversify(values.tolist(), similarity, request.diversity)]
-    if _is_calibrated(request, user) and by_kind:
-        categories = [scored.source(row).get("categories", ()) for row in rows.tolist()]
-        history = user.affinities["categories"]
-        rows = rows[calibrate(values.tolist(), categories, history, request.calibration, request.end)]
-    return list(map(int, rows))
+    vectors = [vector_of(scored.document(row), content_field) for row in pool]
+    similarity = similarities(vectors, [labels_of(scored.source(row)) for row in pool])
+    return [pool[rank] for rank in diversify(values.tolist(), similarity, request.diversity)]
 
 
-def _is_calibrated(request: Request, user: UserState) -> bool:
-    return request.calibration > 0.0 and bool(user.affinities.get("categories"))
+def _calibrated(
+    request: Request, user: UserState, scored: ScoredCandidates, pool: Sequence[int], values: NDArray[np.float64]
+) -> list[int]:
+    """Return the pool with the categories of the history; each place has the value of the row that the order gives it."""
+    categories = [scored.source(row).get("categories", ()) for row in pool]
+    history = user.affinities.get("categories", {})
+    order = calibrate(values.tolist(), categories, history, request.calibration, request.end)
+    return [pool[rank] for rank in order]
 
 
 def _names_one_item(request: Request, policy: RankingPolicy, table: CandidateTable) -> bool:
