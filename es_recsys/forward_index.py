@@ -33,6 +33,7 @@ _NAME, _LAYOUT = "forward", 2
 _DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
+_EXCLUDED_STEP = 64
 _LEAST_HIGHEST = 400
 # Numbers of writes for each item, up to which a table of all pays.
 _MOST_WRITES = 8
@@ -570,7 +571,8 @@ class ForwardIndex:
         Of a field and vectors that it `can_search`; where Elasticsearch doesn't scan the field, either, one in twenty of them may
         be missing, most often none. exclude: ids to leave out. Raises KeyError.
         """
-        most = n + len(exclude)
+        # In steps, so that who leaves out a few more finds what was found before.
+        most = n + -(-len(exclude) // _EXCLUDED_STEP) * _EXCLUDED_STEP
         keys = [(field, most, vector.tobytes()) for vector in vectors]
         found = {key: known for key in keys if (known := self._found.get(key)) is not None}
         missing = [k for k, key in enumerate(keys) if key not in found]

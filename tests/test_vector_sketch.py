@@ -74,6 +74,24 @@ def test_lengths_count_and_what_has_no_vector_is_not_found() -> None:
     assert {int(item_id[1:]) for item_id in everything} == set(there.tolist())
 
 
+def test_who_leaves_out_a_few_more_finds_what_was_found_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    scans: list[str] = []
+    rough = ForwardIndex.rough_scores
+
+    def counted(forward: ForwardIndex, field: str, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        scans.append(field)
+        return rough(forward, field, vectors)
+
+    monkeypatch.setattr(ForwardIndex, "rough_scores", counted)
+    forward = ForwardIndex.of(block(0, VECTORS), STATE, {})
+    first = list(ForwardIndex.of(block(0, VECTORS), STATE, {}).nearest("text_vector", QUERIES[:1], 74)[0])
+    assert scans.pop() == "text_vector"
+    for left_out in (first[:1], first[:3], first[10:60]):
+        (found,) = forward.nearest("text_vector", QUERIES[:1], 10, left_out)
+        assert list(found) == [item_id for item_id in first if item_id not in left_out][:10]
+    assert scans == ["text_vector"]
+
+
 def block(first: int, vectors: NDArray[np.float32]) -> ItemBlock:
     n = len(vectors)
     return ItemBlock(

@@ -6,7 +6,7 @@ written (see `past_searches`). So once they are known, the best matches are foun
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,9 +96,8 @@ def best_matches(
     forward = policy.forward
     assert forward is not None
     rows, words = matches.rows.astype(np.int64), matches.scores
-    excluded = forward.rows(sorted(request.exclude)) if request.exclude else rows[:0]
-    if len(excluded):
-        allowed = ~np.isin(rows, excluded)
+    if request.exclude:
+        allowed = ~_are_among(rows, forward, request.exclude)
         rows, words = rows[allowed], words[allowed]
     totals = weights.get(LEXICAL, 0.0) * np.minimum(words / best_words, 1.0)
     best: dict[str, float] = {}
@@ -111,9 +110,17 @@ def best_matches(
                 scores = scaled_products("inner", scores, best[retriever.name] or 1.0)
             totals = totals + weight * scores
     if request.demote:
-        totals[np.isin(rows, forward.rows(sorted(request.demote)))] -= _DEMOTION
+        totals[_are_among(rows, forward, request.demote)] -= _DEMOTION
     chosen = top_k(totals, n) if len(rows) > n else np.arange(len(rows))
     return BestMatches(dict(zip(forward.item_ids(rows[chosen]), words[chosen].tolist(), strict=True)), best)
+
+
+def _are_among(rows: NDArray[np.int64], forward: ForwardIndex, item_ids: Collection[str]) -> NDArray[np.bool_]:
+    """Return (n,) bool: which rows are those of the items."""
+    found = np.zeros(forward.end + 1, np.bool_)
+    found[forward.rows(list(item_ids))] = True  # -1, of what isn't here, is the last one
+    among: NDArray[np.bool_] = found[rows]
+    return among
 
 
 def _scores(
