@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from es_recsys.forward_index import ForwardIndex
+from collections.abc import Mapping
+
 from es_recsys.recent_cache import RecentCache
-from es_recsys.search.request import Request, UserState
+from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.word_matches import WordMatches
 
 __all__ = ["PastSearches"]
@@ -18,24 +19,28 @@ TextKey = tuple[str, str]
 class PastSearches:
     """The last searches of a process. Thread-safe.
 
-    What matches the words holds until an item is written. Which searches needed more than that, and which weights they had,
-    changes no answer. Which name one item is asked for before what a user has seen is left out.
+    What matches the words holds until an item is written or the words' boosts are tuned. Which searches needed more than that,
+    and which weights they had, changes no answer. Which name one item is asked for before what a user has seen is left out.
     """
 
     def __init__(self) -> None:
         self._needed_more: RecentCache[tuple[str, str, bool], bool] = RecentCache(_MOST)
         self._tables: RecentCache[TextKey, str] = RecentCache(_MOST)
         self._name_one: RecentCache[TextKey, bool] = RecentCache(_MOST)
-        self._matches: RecentCache[TextKey, tuple[object, WordMatches]] = RecentCache(_MOST_MATCHES)
+        self._matches: RecentCache[TextKey, tuple[object, Mapping[str, float] | None, WordMatches]] = RecentCache(_MOST_MATCHES)
 
-    def matches(self, request: Request, forward: ForwardIndex | None) -> WordMatches | None:
-        """Return the items that match, where a search with the same text and filters found them in the same items."""
-        found = None if forward is None or not request.has_text else self._matches.get(_text_key(request))
-        return found[1] if found is not None and forward is not None and found[0] is forward.numbering else None
+    def matches(self, request: Request, policy: RankingPolicy) -> WordMatches | None:
+        """Return the items that match, where a search with the same text, filters and boosts found them in the same items."""
+        found = self._matches.get(_text_key(request)) if request.has_text else None
+        if found is None or policy.forward is None:
+            return None
+        numbering, boosts, matches = found
+        return matches if numbering is policy.forward.numbering and boosts == policy.metadata.text_boosts else None
 
-    def store_matches(self, request: Request, forward: ForwardIndex, matches: WordMatches) -> None:
+    def store_matches(self, request: Request, policy: RankingPolicy, matches: WordMatches) -> None:
         """Remember them."""
-        self._matches.store(_text_key(request), (forward.numbering, matches))
+        if policy.forward is not None:
+            self._matches.store(_text_key(request), (policy.forward.numbering, policy.metadata.text_boosts, matches))
 
     def needed_more(self, request: Request, user: UserState) -> bool:
         """Return whether a search with the same text and filters, by somebody or nobody known, needed a second request."""

@@ -49,7 +49,7 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, past: Pas
     """
     index = policy.metadata.index
     plan = plan_retrieval(request, user, policy)
-    matches, expected = past.matches(request, policy.forward), past.table(request)
+    matches, expected = past.matches(request, policy), past.table(request)
     needed_more = past.needed_more(request, user)
     matching, rest = _expected_bodies(request, user, policy, plan, matches, expected, needed_more=needed_more)
     bodies = (*plan.bodies, *(body for body in (matching, rest) if body is not None))
@@ -115,8 +115,8 @@ def _read_matches(
 ) -> WordMatches | None:
     """Read what matches, and remember it."""
     found = parse_matches(response, len(plan.joined or ()), request, policy)
-    if found is not None and policy.forward is not None:
-        past.store_matches(request, policy.forward, found)
+    if found is not None:
+        past.store_matches(request, policy, found)
     return found
 
 

@@ -14,7 +14,6 @@ from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVect
 from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
 from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import Body, Clause
-from es_recsys.search.request import Request
 from es_recsys.search.retrieve import matches_of_plan, plan_retrieval
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
 from es_recsys.search.retrievers import Retriever, active_retrievers
@@ -190,12 +189,16 @@ def test_matches_that_are_too_many_or_that_failed_are_not_all(forward: ForwardIn
     assert parse_matches(partial, 1, case.request, case.policy) is None
 
 
-def test_they_hold_until_an_item_is_written(forward: ForwardIndex) -> None:
-    past, request = PastSearches(), Request(now=0.0, text="Shoes")
+def test_they_hold_until_an_item_is_written_or_words_weigh_differently(forward: ForwardIndex) -> None:
+    past, (request, _, policy) = PastSearches(), case_of(forward)
     matches = WordMatches(np.array([3], np.int32), np.ones(1), complete=True)
-    assert past.matches(request, forward) is None
-    past.store_matches(request, forward, matches)
-    assert past.matches(Request(now=9.0, text="shoes", n=50, exclude=frozenset({"i1"})), forward) is matches
-    assert past.matches(request, forward.at(IndexState("shop-items-000001", "u", {0: N + 1}))) is matches
-    assert past.matches(Request(now=0.0, text="shoes", filters=({"term": {"brand": "x"}},)), forward) is None
-    assert past.matches(request, forward.with_changes(ItemBlock.empty(METADATA.dims, METADATA.dims), ["i008"])) is None
+    assert past.matches(request, policy) is None
+    past.store_matches(request, policy, matches)
+    assert past.matches(replace(request, text="Rain", now=9.0, n=50, exclude=frozenset({"i1"})), policy) is matches
+    assert past.matches(replace(request, filters=({"term": {"brand": "x"}},)), policy) is None
+    assert past.matches(request, replace(policy, metadata=replace(METADATA, text_boosts={"title": 2.0}))) is None
+    assert past.matches(request, replace(policy, forward=None)) is None
+    unwritten = forward.at(IndexState("shop-items-000001", "u", {0: N + 1}))
+    assert past.matches(request, replace(policy, forward=unwritten)) is matches
+    written = forward.with_changes(ItemBlock.empty(METADATA.dims, METADATA.dims), ["i008"])
+    assert past.matches(request, replace(policy, forward=written)) is None
