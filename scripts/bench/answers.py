@@ -23,6 +23,7 @@ WORDS, BOTH = "(a) one _search: words", "(b) one _search: words and kNN"
 NEUTRAL, PERSONAL = "search, neutral", "search, personal"
 RECOMMEND, SIMILAR = "recommend", "similar"
 COLD_SEARCH = "search, neutral, of words never asked for"
+FIRST_PERSONAL = "search, personal, the first for its words"
 
 SMALL = 10_000
 SMALL_GOALS = {NEUTRAL: 2.0, PERSONAL: 4.0}
@@ -39,7 +40,7 @@ def answers(client: Client, questions: Questions, size: int, calls: int) -> list
         seconds = in_turns(_kinds(client, plain, questions), calls)
         cold = _cold(client, plain, questions)
     goals = SMALL_GOALS if size < SMALL else GOALS
-    return _rows(seconds, goals, {} if size < SMALL else goals) + _rows(cold, {}, {})[1:]
+    return _rows(seconds, goals, {} if size < SMALL else goals) + [row for one in cold for row in _rows(one, {}, {})[1:]]
 
 
 def plain_catalogue(client: Client, questions: Questions, calls: int) -> list[list[str]]:
@@ -87,12 +88,18 @@ def _whole(answer: Answer) -> Answer:
     return answer
 
 
-def _cold(client: Client, plain: PlainSearch, questions: Questions) -> dict[str, list[float]]:
+def _cold(client: Client, plain: PlainSearch, questions: Questions) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     kinds: Calls = {
         BOTH: lambda k: plain.words_and_vector(questions.text(k)),
         COLD_SEARCH: lambda k: _whole(client.search(questions.cold[k])),
     }
-    return in_turns(kinds, min(COLD, len(questions.cold)), warming=0)
+    calls = min(COLD, len(questions.cold))
+    # The words are encoded now, but what matches them is not known.
+    personal: Calls = {
+        BOTH: lambda k: plain.words_and_vector(questions.text(k)),
+        FIRST_PERSONAL: lambda k: _whole(client.search(questions.cold[k], user_id=questions.user(k))),
+    }
+    return in_turns(kinds, calls, warming=0), in_turns(personal, calls, warming=0)
 
 
 def _rows(
