@@ -11,7 +11,7 @@ from es_recsys.search.word_matches import WordMatches
 __all__ = ["PastSearches"]
 
 _MOST = 10_000
-_MOST_MATCHES = 1_000  # of at most 3,000 items in 12 bytes each
+_MOST_MATCHES = 1_000  # of at most 5,000 items in 8 bytes each
 
 TextKey = tuple[str, str]
 

@@ -25,7 +25,7 @@ from es_recsys.top_k import top_k
 
 __all__ = ["BestMatches", "WordMatches", "best_matches", "matches_body", "parse_matches"]
 
-_MOST = 3_000
+_MOST = 5_000
 _EXACT = 8
 _DEMOTION = 1_000.0  # more than totals differ
 
@@ -34,11 +34,11 @@ _DEMOTION = 1_000.0  # more than totals differ
 class WordMatches:
     """The items that match words and filters (see `lexical.match_query`).
 
-    rows (m,) int32: of the forward index. scores (m,) float64: BM25. complete: False where there are more than these.
+    rows (m,) int32: of the forward index. scores (m,) float32: BM25. complete: False where there are more than these.
     """
 
     rows: NDArray[np.int32]
-    scores: NDArray[np.float64]
+    scores: NDArray[np.float32]
     complete: bool
 
 
@@ -75,7 +75,8 @@ def parse_matches(response: Response, vectors: int, request: Request, policy: Ra
         rows = forward.rows_of_writes([hit["_seq_no"] for hit in hits])
     scores = words_scores(hits, vectors, request, policy)
     known = rows >= 0
-    return WordMatches(rows[known].astype(np.int32), scores[known], len(hits) <= _MOST)
+    # `words_scores` rounds to fewer bits than these have.
+    return WordMatches(rows[known].astype(np.int32), scores[known].astype(np.float32), len(hits) <= _MOST)
 
 
 def best_matches(
@@ -95,7 +96,7 @@ def best_matches(
     """
     forward = policy.forward
     assert forward is not None
-    rows, words = matches.rows.astype(np.int64), matches.scores
+    rows, words = matches.rows.astype(np.int64), matches.scores.astype(np.float64)
     if request.exclude:
         allowed = ~_are_among(rows, forward, request.exclude)
         rows, words = rows[allowed], words[allowed]

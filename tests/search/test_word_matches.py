@@ -123,27 +123,29 @@ def test_the_best_matches_are_found(forward: ForwardIndex, changes: dict[str, An
     among = (words > 0.0) & ~np.isin(IDS, ["i007", "i110"])
     rows = np.flatnonzero(words > 0.0)
     rows = rows[IDS.index("i007") != rows]  # it was deleted
-    found = best_of(case, WordMatches(rows.astype(np.int32), words[rows], complete=True), 20)
+    found = best_of(case, WordMatches(rows.astype(np.int32), words[rows].astype(np.float32), complete=True), 20)
     expected = np.where(among, totals(case, words, among), -np.inf)
     assert set(found.words) == {IDS[row] for row in np.argsort(-expected)[:20]}
-    assert found.words == {item_id: words[IDS.index(item_id)] for item_id in found.words}
+    assert found.words == {item_id: pytest.approx(words[IDS.index(item_id)]) for item_id in found.words}
     if "als" in weights_of(case):
         assert found.best == {"als": pytest.approx((FACTORS @ USER)[among].max(), rel=1e-3)}
 
 
 def test_fewer_than_are_wanted_are_all(forward: ForwardIndex) -> None:
-    found = best_of(case_of(forward), WordMatches(np.array([3, 110, 5], np.int32), np.array([4.0, 8.0, 2.0]), complete=True), 20)
+    found = best_of(
+        case_of(forward), WordMatches(np.array([3, 110, 5], np.int32), np.array([4.0, 8.0, 2.0], np.float32), complete=True), 20
+    )
     assert found.words == {"i003": 4.0, "i005": 2.0}
 
 
 def test_what_is_demoted_comes_after_all_others(forward: ForwardIndex) -> None:
-    matches = WordMatches(np.array([3, 5, 9], np.int32), np.array([9.0, 2.0, 1.0]), complete=True)
+    matches = WordMatches(np.array([3, 5, 9], np.int32), np.array([9.0, 2.0, 1.0], np.float32), complete=True)
     assert set(best_of(case_of(forward, demote=frozenset({"i003"})), matches, 2).words) == {"i005", "i009"}
 
 
 def test_lists_are_looked_up_once(forward: ForwardIndex) -> None:
     case = case_of(forward)
-    matches = WordMatches(np.arange(50, dtype=np.int32), np.ones(50), complete=True)
+    matches = WordMatches(np.arange(50, dtype=np.int32), np.ones(50, np.float32), complete=True)
     first = best_of(case, matches, 5)
     listed = dict(case.user.listed)
     assert set(listed) == {"covisitation", "popularity"}
@@ -191,7 +193,7 @@ def test_matches_that_are_too_many_or_that_failed_are_not_all(forward: ForwardIn
 
 def test_they_hold_until_an_item_is_written_or_words_weigh_differently(forward: ForwardIndex) -> None:
     past, (request, _, policy) = PastSearches(), case_of(forward)
-    matches = WordMatches(np.array([3], np.int32), np.ones(1), complete=True)
+    matches = WordMatches(np.array([3], np.int32), np.ones(1, np.float32), complete=True)
     assert past.matches(request, policy) is None
     past.store_matches(request, policy, matches)
     assert past.matches(replace(request, text="Rain", now=9.0, n=50, exclude=frozenset({"i1"})), policy) is matches
