@@ -157,16 +157,17 @@ def test_numpy_computes_what_pytorch_does(blocks: int) -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_it_begins_as_a_mean_of_the_history(ordered: bool) -> None:
-    """Where order tells something, each event counts half of the one after it."""
+    """Where order tells something, each event counts half of the one eight after it."""
     import torch
     from torch.nn import functional
 
     from es_recsys.models.sasrec.train import Network
 
     torch.manual_seed(0)
-    network = Network(replace(CONFIG, dims=64, blocks=2, ordered=ordered), bare(torch.randn(30, 64))).eval()
-    vectors = functional.normalize(torch.randn(1, 6, 64), dim=2)
-    weights = 0.5 ** torch.arange(5, -1, -1) if ordered else torch.ones(6)
+    network = Network(replace(CONFIG, dims=64, blocks=2, max_length=30, ordered=ordered), bare(torch.randn(30, 64))).eval()
+    earlier_and_later = torch.randn(2, 64).repeat_interleave(15, dim=0)
+    vectors = functional.normalize(torch.randn(1, 30, 64) + earlier_and_later, dim=2)
+    weights = 0.5 ** (torch.arange(29, -1, -1) / 8) if ordered else torch.ones(30)
     mean = vectors[0, -1] + (vectors[0] * weights[:, None]).sum(dim=0) / weights.sum()
     with torch.no_grad():
         found = network(vectors)[0, -1]

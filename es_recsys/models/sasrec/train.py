@@ -26,6 +26,7 @@ from es_recsys.torch_training import Checkpoint, host, place_on, run_epochs, tra
 __all__ = ["ItemEmbedding", "Learned", "Network", "content_projection", "initial_vectors", "train", "training_sequences"]
 
 _QUERIES = 0.1
+_HALF_LIFE = 8.0  # events
 _NOISE = 0.1
 _RIDGE = 0.1
 
@@ -69,9 +70,9 @@ class Network(nn.Module):
     here with the layer norms first and a learned term for each distance between two events instead of positions counted from
     the start, so that the last event sees the same in a long sequence as in a short one.
 
-    The first block begins as a mean of the sequence in which every event counts half of the one after it (all alike, where
-    order tells nothing), as neighbour models weigh a history: x' = x_0 + sum_s 2^-(t - s) y_s / sum_s 2^-(t - s), the queries
-    being small. The other blocks begin by passing on what they get.
+    The first block begins as a mean of the sequence in which every event counts half of the one eight events after it (all
+    alike, where order tells nothing), as neighbour models weigh a history: x' = x_0 + sum_s w_s y_s / sum_s w_s with
+    w_s = 2^(-(t - s) / 8), the queries being small. The other blocks begin by passing on what they get.
     """
 
     def __init__(self, config: SASRecConfig, items: ItemEmbedding) -> None:
@@ -118,7 +119,7 @@ class _Block(nn.Module):
     @torch.no_grad()
     def _begin_as_mean(self, dims: int, ordered: bool) -> None:
         if ordered:
-            self.distance.copy_(-math.log(2.0) * torch.arange(self.distance.shape[1]))
+            self.distance.copy_(-math.log(2.0) / _HALF_LIFE * torch.arange(self.distance.shape[1]))
         self.qkv.weight[:dims] *= _QUERIES
         self.qkv.weight[2 * dims :] = torch.eye(dims)
         self.qkv.bias.zero_()
