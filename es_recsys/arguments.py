@@ -24,6 +24,7 @@ __all__ = [
     "optional_choice",
     "optional_id",
     "optional_ids",
+    "optional_mapping",
     "optional_number",
     "picture",
     "text",
@@ -164,6 +165,13 @@ def optional_choice(name: str, value: Any, choices: Sequence[str]) -> str | None
         return value
     known = f"{', '.join(choices[:-1])} or {choices[-1]}"
     raise InputError(f"{name} is {value[:60]!r}." if isinstance(value, str) else f"{name} is {_kind(value)}.", f"Give {known}.")
+
+
+def optional_mapping(name: str, value: Any) -> Mapping[str, Any] | None:
+    """Return a mapping of names, or None for None; raise InputError for anything else."""
+    if value is None or (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
+        return value
+    raise InputError(f"{name} is {_kind(value)}, not a mapping of names.", 'Give it like {"query": {...}}.')
 
 
 def flag(name: str, value: Any) -> bool:

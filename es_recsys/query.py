@@ -52,6 +52,8 @@ class Query(BaseModel):
 
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
+    body: a search body of Elasticsearch, which runs on the `source_index` that the store has adopted; its best hits are ordered
+    again for the user. Page and filters are the body's own; text then are the words that it stands for, for what learns of them.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     popularity: -1 (niche) to 1 (mainstream), 0 by score. calibration: 0 (by score) to 1 (categories as in the user's history).
@@ -65,6 +67,8 @@ class Query(BaseModel):
 
     text: Annotated[str, _read_by(arguments.text, "query")] = ""
     image: Annotated[bytes | None, _read_by(arguments.picture)] = None
+    body: Annotated[Mapping[str, Any] | None, _read_by(arguments.optional_mapping)] = None
+    source_index: str | None = None
     user_id: _OptionalId = None
     session_id: _OptionalId = None
     history: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids)] = None
@@ -102,6 +106,12 @@ class Query(BaseModel):
             raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_RESULTS:,} ids.")
         if self.like is not None and (self.text or self.image is not None or self.ids is not None):
             raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
+        if (self.body is None) != (self.source_index is None):
+            raise InputError("A body and the index that it runs on go together.", "Give body and source_index, or neither.")
+        if self.body is not None and (self.image is not None or self.ids is not None or self.like is not None or self.filter):
+            raise InputError("A body has its own filters, and no picture, ids or item beside it.", "Put them into the body.")
+        if self.body is not None and (self.offset or self.n != 10 or self.facets):
+            raise InputError("A body has a page and counts of its own.", "Write from, size and aggs into the body.")
         if self.offset + self.n > MAX_RESULTS:
             raise InputError(
                 f"offset {self.offset} and n {self.n} ask beyond the first {MAX_RESULTS:,} hits.",
@@ -167,6 +177,8 @@ class Answer:
 
     answer_id: the query_id or recommendation_id that later events echo. unknown: ids that were to be ranked and that the store
     lacks. made_at: epoch seconds at which the ready list was made that the answer comes from; None for one that was computed.
+    response: of a search by a body, Elasticsearch's own, its hits in the order of the answer and with its scores; unranked: why
+    that is Elasticsearch's order, "" where it may be another.
     """
 
     answer_id: str
@@ -175,6 +187,8 @@ class Answer:
     took_ms: float
     unknown: tuple[str, ...] = ()
     made_at: float | None = None
+    response: Mapping[str, Any] | None = None
+    unranked: str = ""
 
     @property
     def hits(self) -> tuple[Hit, ...]:
@@ -204,4 +218,5 @@ class Answer:
             **({"unknown": list(self.unknown)} if self.unknown else {}),
             "took_ms": self.took_ms,
             **({"made_at": self.made_at} if self.made_at is not None else {}),
+            **({"unranked": self.unranked} if self.unranked else {}),
         }

@@ -10,6 +10,7 @@ import typer
 from es_recsys.cli.options import JsonFlag, open_client, shared_options, with_settings
 from es_recsys.cli.printing import print_json, say
 from es_recsys.cli.progress_bar import progress
+from es_recsys.cli.sources import parse_json_object
 from es_recsys.counting import counted
 from es_recsys.errors import InputError
 
@@ -63,6 +64,8 @@ def _show(answer: Answer, as_json: bool, explain: bool) -> None:
     from es_recsys.cli.output import show_answer
 
     show_answer(answer, explain=explain)
+    if answer.unranked:
+        say(f"The order is Elasticsearch's own: {answer.unranked}.")
 
 
 @with_settings
@@ -72,6 +75,10 @@ def search(
     user: User = None,
     session: Session = None,
     image: Annotated[Path | None, typer.Option(help="Search by a picture.")] = None,
+    body: Annotated[
+        str | None, typer.Option(help="Search body of your own (JSON) for --source-index, in place of words.")
+    ] = None,
+    source_index: Annotated[str | None, typer.Option(help="Index that the store has adopted, on which --body runs.")] = None,
     n: Number = 10,
     offset: Offset = 0,
     filter: Filter = None,
@@ -91,6 +98,8 @@ def search(
         answer = client.search(
             query,
             image=image,
+            body=None if body is None else parse_json_object("--body", body),
+            source_index=source_index,
             user_id=user,
             session_id=session,
             n=n,

@@ -31,6 +31,7 @@ __all__ = [
     "Yes",
     "confirm_columns",
     "named_source",
+    "parse_json_object",
     "show_followed",
     "with_source_url",
 ]
@@ -139,17 +140,24 @@ def show_followed(reports: Iterable[Report | RecsysError], as_json: bool, change
         sys.stdout.flush()
 
 
+def parse_json_object(option: str, text: str) -> dict[str, Any]:
+    """Return the JSON object that an option has. Raises InputError for anything else."""
+    import orjson
+
+    example = """Write it as '{"term": {"active": true}}'."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise InputError(f"{option} is no JSON: {error}.", example) from None
+    if not isinstance(found, dict) or not found:
+        raise InputError(f"{option} is no object with anything in it.", example)
+    return found
+
+
 def _parsed(query: str | None) -> Mapping[str, Any] | None:
     if query is None:
         return None
-    import orjson
-
-    try:
-        found = orjson.loads(query)
-    except orjson.JSONDecodeError as error:
-        raise InputError(f"--query is no JSON: {error}.", """Write it as '{"term": {"active": true}}'.""") from None
-    if not isinstance(found, dict) or not found:
-        raise InputError("--query is no query.", """Write it as '{"term": {"active": true}}'.""")
+    found = parse_json_object("--query", query)
     if "query" in found:
         raise InputError("--query holds a whole search.", "Give what stands under its query.")
     return found

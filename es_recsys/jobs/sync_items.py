@@ -19,6 +19,7 @@ from es_recsys.jobs.load_items import load_items
 from es_recsys.jobs.row_sources import IndexRows, RowSource, SourceName, open_source, spooled
 from es_recsys.jobs.source_marks import mark_key, stored_mark, with_mark
 from es_recsys.progress import ProgressReporter
+from es_recsys.serving.body_search import ADOPTED
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import ReadOptions, RejectedRows, read_items
 from es_recsys.sources.column_mapping import DROPPED
@@ -136,9 +137,16 @@ def _sync(work: Workspace, source: ItemSource, rows: RowSource, progress: Progre
             with work.translating_errors():
                 version = read_metadata(work.es, work.settings.index).version
             report = ItemsReport(version, notes=(f"Nothing of {rows.name} has changed since the last time.",))
+    if isinstance(rows, IndexRows) and not work.settings.from_url:
+        _note_adopted(work, rows.name, columns["item_id"])
     if mark is not None and not report.failed:
         work.update_metadata(lambda metadata: metadata.with_notes(with_mark(metadata.notes, key, mark)))
     return replace(report, notes=(*notes, *report.notes), seconds=time.monotonic() - started)
+
+
+def _note_adopted(work: Workspace, index: str, id_column: str) -> None:
+    """Note where an index has its item ids, for searches by bodies on it."""
+    work.update_metadata(lambda metadata: metadata.with_notes({ADOPTED: {**metadata.notes.get(ADOPTED, {}), index: id_column}}))
 
 
 def _remove_missing(work: Workspace, source: ItemSource, rows: RowSource) -> ItemsReport:

@@ -56,6 +56,7 @@ class Request:
     picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of products that
     come after all others, but where the words name one item. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
+    by_body: whether a search body of the caller's found the candidates (see `body_window`).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). popularity_dial: -1 (niche) to 1
     (mainstream). calibration: 0 (by score) to 1 (categories as in the user's history). `Query` has checked their ranges.
     """
@@ -70,6 +71,7 @@ class Request:
     offset: int = 0
     facets: bool = False
     explain: bool = False
+    by_body: bool = False
     personalization: float = 1.0
     diversity: float = 0.0
     popularity_dial: float = 0.0
@@ -81,8 +83,8 @@ class Request:
 
     @property
     def has_query(self) -> bool:
-        """Whether there is a text or a picture, as in a search; a recommendation has neither."""
-        return self.has_text or bool(self.vectors)
+        """Whether there is a text, a picture or a body, as in a search; a recommendation has none of them."""
+        return self.has_text or bool(self.vectors) or self.by_body
 
     @property
     def is_reordered(self) -> bool:

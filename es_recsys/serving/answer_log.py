@@ -176,7 +176,7 @@ def answer_record(
         "store": snapshot.metadata.store,
         "version": snapshot.metadata.version,
         "query": query.text or None,
-        "offset": query.offset,
+        "offset": query.offset if query.body is None else int(query.body.get("from", 0)),
         "hits": [_hit(hit) for hit in answer.hits],
         "features": logged_features(answer.hits) if features is None else features,
         "degraded": list(answer.ranking.degraded),

@@ -22,6 +22,7 @@ from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState, situation
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
+from es_recsys.serving.body_search import BodyAnswer, search_by_body
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
@@ -87,7 +88,7 @@ def compute_answer(
         policy = for_similar_items(policy)
         request, user = yield from similar_items_request(snapshot, policy, query, profile, filters, now)
     else:
-        vectors, unencoded = yield from query_vectors(snapshot, query)
+        vectors, unencoded = ({}, ()) if query.body is not None else (yield from query_vectors(snapshot, query))
         request = build_request(query, policy, profile, vectors, filters, now)
         if profile is not None and moves_seen(policy, query, profile):
             request = yield from without_seen(snapshot, policy, query, request, profile)
@@ -97,10 +98,16 @@ def compute_answer(
     policy = with_exploration(policy, snapshot, query, keys, now, answer_id)
     if policy.logs_answers and not policy.settings.log_features and not snapshot.feature_sampler.take():
         policy = replace(policy, logs_features=False)
-    ranking = yield from run_search(request, user, policy, snapshot.past_searches)
+    found: BodyAnswer | None = None
+    if query.body is not None:
+        found = yield from search_by_body(request, user, policy, query)
+    ranking = found.ranking if found else (yield from run_search(request, user, policy, snapshot.past_searches))
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
-    answer = Answer(answer_id, query_kind(query), ranking, (time.perf_counter() - started) * 1_000.0, unknown)
+    took_ms = (time.perf_counter() - started) * 1_000.0
+    answer = Answer(answer_id, query_kind(query), ranking, took_ms, unknown)
+    if found is not None:
+        answer = replace(answer, response=found.response, unranked=found.unranked)
     return answer, situation(request, user)
 
 

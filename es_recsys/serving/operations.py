@@ -40,6 +40,7 @@ __all__ = [
     "Recommend",
     "Request",
     "RunBlocking",
+    "Search",
     "Sleep",
     "Step",
     "Steps",
@@ -225,6 +226,18 @@ class MultiSearch:
 
 
 @dataclass(frozen=True, slots=True)
+class Search:
+    """One search with a body that is sent as it is. Result: the response's body."""
+
+    index: str
+    body: Mapping[str, Any]
+
+    def steps(self) -> Steps[Mapping[str, Any]]:
+        response = yield _plain_request("POST", f"/{quote(self.index, safe=',*-')}/_search", params={}, body=self.body)
+        return response.body  # type: ignore[no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """A read and searches at the same time. Result: those of both. The error of the searches goes before that of the read."""
 
@@ -299,7 +312,18 @@ class Recommend:
 
 
 Operation = (
-    Get | Beside | MultiGet | MultiSearch | CompareAndSet | Delete | Recommend | EncodeQuery | RunBlocking | Sleep | LogAnswer
+    Get
+    | Beside
+    | MultiGet
+    | MultiSearch
+    | Search
+    | CompareAndSet
+    | Delete
+    | Recommend
+    | EncodeQuery
+    | RunBlocking
+    | Sleep
+    | LogAnswer
 )
 Flow = Generator[Operation, Any, T]
 

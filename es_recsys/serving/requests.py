@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,6 +48,7 @@ def build_request(
         n=query.n,
         offset=query.offset,
         facets=query.facets,
+        by_body=query.body is not None,
         explain=query.explain,
         personalization=settings.personalization if query.personalization is None else query.personalization,
         diversity=settings.diversity if query.diversity is None else query.diversity,
@@ -61,11 +63,19 @@ def query_kind(query: Query) -> str:
         return "rank"
     if query.like is not None:
         return "similar"
-    return "search" if query.text.strip() or query.image is not None else "recommend"
+    is_search = query.text.strip() or query.image is not None or query.body is not None
+    return "search" if is_search else "recommend"
 
 
 def query_identity(query: Query) -> tuple[Any, ...]:
     """Return what is asked, whichever page of it."""
     filters = sorted(query.filter.items()) if isinstance(query.filter, Mapping) else list(query.filter)
     picture = None if query.image is None else hashlib.sha256(query.image).hexdigest()
-    return query_kind(query), query.text.strip().lower(), picture, query.like, query.history, filters
+    words = query.text.strip().lower() if query.body is None else _body_identity(query)
+    return query_kind(query), words, picture, query.like, query.history, filters
+
+
+def _body_identity(query: Query) -> str:
+    """Return a body as text, whichever page of it."""
+    body = {name: value for name, value in (query.body or {}).items() if name not in ("from", "size")}
+    return f"{query.source_index} {json.dumps(body, sort_keys=True, default=str)}"

@@ -1,0 +1,162 @@
+"""A search body of the caller's, on an index of their own, whose best hits are ordered again for a person.
+
+The body runs as it is. Of its first WINDOW hits what is known of the user changes the order, on the scales of our own searches:
+their score over the best one stands where that of the words stands. What isn't personal doesn't count, so without a user it is
+their order. Beyond the window their order stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from es_recsys.search.local_scores import local_scores
+from es_recsys.search.query_dsl import Response, hits_of
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, list_best
+from es_recsys.search.retriever_weights import damped_weights, retriever_weights
+from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
+
+__all__ = [
+    "WINDOW",
+    "BodyPage",
+    "item_ids_of_body",
+    "ordered_response",
+    "page_of_body",
+    "policy_of_window",
+    "window_results",
+    "with_id_field",
+    "without_field",
+]
+
+WINDOW = 200
+"""Hits that are ordered again."""
+
+_DEFAULT_SIZE = 10
+# So little that it parts nothing but equal scores, which are numbers of 32 bits.
+_TIE = 1e-12
+_ELSEWHERE: Mapping[str, str] = {
+    "search_after": "it goes on after a hit",
+    "pit": "it reads a point in time",
+    "slice": "it reads a slice",
+    "rescore": "it orders its best hits itself",
+    "rank": "it orders its best hits itself",
+    "retriever": "it orders its best hits itself",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPage:
+    """The page that a body asks for.
+
+    unranked: why Elasticsearch's order stands, "" where it may change.
+    """
+
+    offset: int
+    n: int
+    unranked: str = ""
+
+    def of_window(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the body that finds the whole window."""
+        return {**body, "from": 0, "size": max(WINDOW, self.offset + self.n)}
+
+
+def page_of_body(body: Mapping[str, Any]) -> BodyPage:
+    """Return the page of a body."""
+    offset, n = body.get("from", 0), body.get("size", _DEFAULT_SIZE)
+    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (offset, n)):
+        return BodyPage(0, 0, "its from or size is no whole number")  # which Elasticsearch refuses
+    reason = next((reason for key, reason in _ELSEWHERE.items() if key in body), "")
+    if not reason and not _is_by_score(body.get("sort")):
+        reason = "it sorts by something else than the score"
+    if not reason and not n:
+        reason = "it asks for no hits"
+    if not reason and offset >= WINDOW:
+        reason = f"it begins beyond the first {WINDOW} hits"
+    return BodyPage(offset, n, reason)
+
+
+def with_id_field(body: Mapping[str, Any], id_field: str) -> Mapping[str, Any]:
+    """Return the body with the doc values of a field asked for; the same one where hits come with it anyway."""
+    asked = [*body.get("docvalue_fields", ()), *body.get("fields", ())]
+    names = {each.get("field") if isinstance(each, Mapping) else each for each in asked}
+    if id_field == "_id" or any(fnmatchcase(id_field, str(name)) for name in names):
+        return body
+    return {**body, "docvalue_fields": [*body.get("docvalue_fields", ()), {"field": id_field}]}
+
+
+def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[str]:
+    """Return the item id of each hit; the document's id where it has none in the field."""
+    if id_field == "_id":
+        return [hit["_id"] for hit in hits]
+    return [str((hit.get("fields", {}).get(id_field) or [hit["_id"]])[0]) for hit in hits]
+
+
+def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
+    """Return the policy for a window: no hit stands for its variants, and no learned ranking knows their words."""
+    settings = policy.settings.model_copy(update={"depth": WINDOW, "fusion": "weighted"})
+    return replace(policy, settings=settings, collapse=False, rankers={}, logs_features=False)
+
+
+def window_results(
+    request: Request,
+    user: UserState,
+    policy: RankingPolicy,
+    scores: Mapping[str, float],
+    total: int,
+    products: Mapping[str, str],
+) -> RetrievalResults:
+    """Return the window as what a search by words would have found, for all personalised retrievers to score.
+
+    scores: item id -> their score, best first. total: how much matches. products: item id -> product, of variants.
+    """
+    best = max(next(iter(scores.values()), 0.0), 0.0) or 1.0
+    scaled = {item_id: score / best - rank * _TIE for rank, (item_id, score) in enumerate(scores.items())}
+    found = [RetrieverResult(RETRIEVERS[LEXICAL], {}, scaled, best, True, 0.0, True)]
+    personal = [each for each in active_retrievers(request, user, policy) if each.personalized]
+    queries = [(each, query) for each in personal if (query := each.build_query(request, user, policy)) is not None]
+    local = local_scores(request, policy, {each.name: query for each, query in queries if each.scale == "inner"}, list(scores))
+    for retriever, query in queries:
+        top = list_best(ranked_list(retriever, user, policy)) if retriever.scale == "list" else 1.0
+        if retriever.name in local:
+            top = float(np.nanmax(local[retriever.name], initial=0.0)) or 1.0
+        found.append(RetrieverResult(retriever, query, {}, top, False, 1.0, False))
+    retrievers = [each.retriever for each in found]
+    largest = retriever_weights(request, user, policy, retrievers)
+    weights = damped_weights(request, user, policy, largest, retrievers, list(scores.values()))
+    if LEXICAL not in weights:
+        weights = {**weights, LEXICAL: 1.0}
+    return RetrievalResults(tuple(found), weights, total=total, products=products)
+
+
+def ordered_response(response: Response, shown: Sequence[tuple[int, float]], max_score: float | None) -> dict[str, Any]:
+    """Return Elasticsearch's response with other hits of its own; all else is as it came.
+
+    shown: (rank in the response, score) of the hits, in their order.
+    """
+    hits = [{**hits_of(response)[rank], "_score": score} for rank, score in shown]
+    return {**response, "hits": {**response["hits"], "max_score": max_score, "hits": hits}}
+
+
+def without_field(response: Response, name: str) -> dict[str, Any]:
+    """Return the response without a field of its hits that only we asked for."""
+    return {**response, "hits": {**response["hits"], "hits": [_without_field(hit, name) for hit in hits_of(response)]}}
+
+
+def _without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:
+    fields = {key: value for key, value in hit.get("fields", {}).items() if key != name}
+    rest = {key: value for key, value in hit.items() if key != "fields"}
+    return {**rest, "fields": fields} if fields else rest
+
+
+def _is_by_score(sort: Any) -> bool:
+    """Return whether the best scores come first."""
+    first = sort[0] if isinstance(sort, Sequence) and not isinstance(sort, str) and sort else sort
+    if first in (None, [], "_score"):
+        return True
+    given = first.get("_score") if isinstance(first, Mapping) else None
+    return given == "desc" or (isinstance(given, Mapping) and given.get("order", "desc") == "desc")

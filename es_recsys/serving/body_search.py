@@ -1,0 +1,175 @@
+"""Answer a search body of the caller's on an index that the store has adopted, personally."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from elasticsearch import BadRequestError, NotFoundError
+
+from es_recsys.errors import InputError
+from es_recsys.index.stored_metadata import error_reason
+from es_recsys.index_metadata import IndexMetadata
+from es_recsys.query import Hit, Query, Ranking
+from es_recsys.search.body_window import (
+    WINDOW,
+    BodyPage,
+    item_ids_of_body,
+    ordered_response,
+    page_of_body,
+    policy_of_window,
+    window_results,
+    with_id_field,
+    without_field,
+)
+from es_recsys.search.page import build_page, order_page
+from es_recsys.search.query_dsl import Response, hits_of
+from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.retrievers import LEXICAL
+from es_recsys.search.score import build_scoring_request
+from es_recsys.serving.operations import Flow, MultiGet, MultiSearch, Search
+
+__all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "search_by_body"]
+
+ADOPTED = "adopted"
+"""Note of a version: name of an index that its items come from -> where the item ids are in it."""
+
+BASE = "query"
+"""Part of a score by the caller's own query."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyAnswer:
+    """The answer to a body: our ranking of the page, Elasticsearch's response in its order, and why that is its own, if so."""
+
+    ranking: Ranking
+    response: Mapping[str, Any]
+    unranked: str = ""
+
+
+def adopted_id_field(metadata: IndexMetadata, index: str) -> str:
+    """Return where the item ids are in an index that the store has adopted. Raises InputError for another."""
+    adopted: Mapping[str, str] = metadata.notes.get(ADOPTED, {})
+    if index not in adopted:
+        known = f"It has adopted {', '.join(adopted)}. " if adopted else ""
+        raise InputError(
+            f"The store {metadata.store!r} has not adopted the index {index}.",
+            f"{known}es-recsys items sync --from-index {index}",
+        )
+    return adopted[index]
+
+
+def search_by_body(request: Request, user: UserState, policy: RankingPolicy, query: Query) -> Flow[BodyAnswer]:
+    """Run the query's body on its index, and order the first hits again for the user.
+
+    Where nothing is known of the user, or personalization is 0, the answer is exactly Elasticsearch's, unless something else is
+    asked for; and so it is for a body whose order is its own. Raises InputError for an index that isn't adopted or there, and for
+    a body that Elasticsearch refuses.
+    """
+    index, body = str(query.source_index), query.body or {}
+    id_field = adopted_id_field(policy.metadata, index)
+    page = page_of_body(body)
+    if request.personalization <= 0.0:
+        request = replace(request, exclude=query.exclude)
+    asked = (query.diversity, query.popularity, query.calibration, query.explore, query.seen)
+    if page.unranked or not (user.is_known or request.exclude or any(asked)):
+        sent = with_id_field(body, id_field)
+        response = yield from _search(index, sent)
+        found = BodyAnswer(_ranking_as_it_is(response, page, id_field), response, page.unranked)
+    else:
+        sent = with_id_field(page.of_window(body), id_field)
+        response = yield from _search(index, sent)
+        found = yield from _ordered(request, user, policy_of_window(policy), response, page, id_field)
+    is_ours = sent.get("docvalue_fields") != body.get("docvalue_fields")
+    return replace(found, response=without_field(found.response, id_field)) if is_ours else found
+
+
+def _ordered(
+    request: Request, user: UserState, policy: RankingPolicy, response: Response, page: BodyPage, id_field: str
+) -> Flow[BodyAnswer]:
+    """Order the window by what is known of the user."""
+    hits = hits_of(response)
+    ids = item_ids_of_body(hits, id_field)
+    ranks: dict[str, int] = {}
+    for rank, item_id in enumerate(ids[:WINDOW]):
+        ranks.setdefault(item_id, rank)
+    scores = {item_id: _score(hits[rank]) for item_id, rank in ranks.items()}
+    products = yield from _products(policy, ids)
+    request = replace(request, n=page.n, offset=page.offset)
+    results = window_results(request, user, policy, scores, len(ids), products)
+    scoring = build_scoring_request(request, user, policy, results)
+    index = policy.metadata.index
+    responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
+    order = order_page(request, user, policy, scoring, responses)
+    documents = None
+    if request.explain and order.documents is not None:
+        documents = (yield MultiSearch(index, (order.documents,)))[0]
+    elif order.documents is not None:
+        order = replace(order, documents=None)  # hits have theirs
+    ranking = build_page(request, user, policy, order, documents)
+    scale = results.weights[LEXICAL] / results.retrievers[0].best
+    beyond = [
+        (rank, scale * _score(hits[rank]))
+        for rank in range(max(WINDOW, page.offset), min(len(hits), page.offset + page.n))
+        if not {ids[rank], products.get(ids[rank], ids[rank])} & request.exclude
+    ]
+    inside = [_shown(hit, hits[ranks[hit.item_id]]) for hit in ranking.hits]
+    rest = [
+        _shown(Hit(ids[rank], score, page.offset + number, {LEXICAL: score}), hits[rank])
+        for number, (rank, score) in enumerate(beyond, start=len(inside) + 1)
+    ]
+    shown = [(ranks[hit.item_id], hit.score) for hit in inside] + beyond
+    best = max(order.learned.scores.values(), default=response["hits"].get("max_score"))
+    answer = ordered_response(response, shown, best)
+    # That the store lacks a document is nothing to an answer that shows another's.
+    degraded = tuple(name for name in ranking.degraded if name != "sources")
+    return BodyAnswer(replace(ranking, hits=(*inside, *rest), total=_total(response), degraded=degraded), answer)
+
+
+def _search(index: str, body: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
+    try:
+        response: Mapping[str, Any] = yield Search(index, body)
+    except NotFoundError as error:
+        raise InputError(f"There is no index {index} any more.", "Check the name, or sync the store from another.") from error
+    except InputError as error:
+        cause = error.__cause__
+        if not isinstance(cause, BadRequestError):
+            raise
+        raise InputError(f"Elasticsearch refused the body ({error_reason(cause)}).", "Mend it: it runs as it is.") from cause
+    return response
+
+
+def _products(policy: RankingPolicy, ids: list[str]) -> Flow[dict[str, str]]:
+    """Return the products of the items that are variants."""
+    if not policy.has_variants or not ids:
+        return {}
+    found = yield MultiGet(policy.metadata.index, tuple(ids), ("group_id",))
+    return {item_id: source["group_id"] for item_id, source in found.items() if source.get("group_id")}
+
+
+def _shown(hit: Hit, theirs: Mapping[str, Any]) -> Hit:
+    """Return the hit as its own document has it."""
+    source = theirs.get("_source", {})
+    title = source.get("title")
+    parts = {BASE if name == LEXICAL else name: part for name, part in hit.parts.items()}
+    return replace(hit, parts=parts, source=source, title=title if isinstance(title, str) else hit.title)
+
+
+def _score(hit: Mapping[str, Any]) -> float:
+    return float(hit.get("_score") or 0.0)
+
+
+def _ranking_as_it_is(response: Response, page: BodyPage, id_field: str) -> Ranking:
+    hits = hits_of(response)
+    ids = item_ids_of_body(hits, id_field)
+    shown = []
+    for rank, (item_id, hit) in enumerate(zip(ids, hits, strict=True), start=page.offset + 1):
+        score = _score(hit)
+        shown.append(_shown(Hit(item_id, score, rank, {LEXICAL: score} if score else {}), hit))
+    return Ranking(tuple(shown), _total(response))
+
+
+def _total(response: Response) -> int | None:
+    total = response.get("hits", {}).get("total")
+    return int(total["value"]) if isinstance(total, Mapping) else total

@@ -1,0 +1,198 @@
+"""A search body on an adopted index: Elasticsearch's answer, whose best hits are ordered again for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+from elasticsearch.helpers import bulk
+
+from es_recsys import AsyncClient, Client, Event, Query
+from es_recsys.errors import InputError
+from es_recsys.search.body_window import WINDOW, page_of_body
+from es_recsys.settings import Settings
+
+pytestmark = pytest.mark.engine
+
+COUNT = 260
+START = 1_764_400_000
+KINDS = ("red", "blue", "green", "white")
+
+
+@pytest.fixture(scope="module")
+def adopted(es: Elasticsearch, module_settings: Callable[..., Settings]) -> Iterator[tuple[Settings, str]]:
+    """A store whose items come from an index of products in four colours; ann bought red ones."""
+    settings = module_settings()
+    name = f"{settings.index}_theirs"
+    mapping = {"properties": {"code": {"type": "keyword"}, "rank": {"type": "integer"}}}
+    es.indices.create(index=name, mappings=mapping, settings={"number_of_shards": 1, "number_of_replicas": 0})
+    rows = (
+        {
+            "_index": name,
+            "_id": f"d{n}",
+            "_source": {
+                "code": f"p{n}",
+                "title": f"{KINDS[n % 4]} shirt" + " cotton" * (n % 5),
+                "colour": KINDS[n % 4],
+                "rank": n,
+            },
+        }
+        for n in range(COUNT)
+    )
+    bulk(es, rows, refresh=True)
+    with Client(settings=settings) as client:
+        client.sync_items(source=f"index:{name}", columns={"item_id": "code", "title": "title", "categories": "colour"})
+        events = [
+            Event(
+                event_type="purchase",
+                user_id=f"u{user}",
+                item_id=f"p{4 * n + user % 4}",
+                timestamp=1_764_400_000 + n + 100 * user,
+            )
+            for user in range(12)
+            for n in range(user, user + 20)
+        ]
+        client.put_events(events)
+        client.put_events(Event(event_type="dislike", user_id="u0", item_id="p4", timestamp=1_764_500_000))
+        client.train(["covisitation", "als"])
+    yield settings, name
+
+
+@pytest.fixture
+def client(adopted: tuple[Settings, str]) -> Iterator[Client]:
+    with Client(settings=adopted[0]) as client:
+        yield client
+
+
+BODY: dict[str, Any] = {
+    "query": {"match": {"title": "shirt"}},
+    "size": 20,
+    "aggs": {"colours": {"terms": {"field": "colour.keyword"}}},
+    "highlight": {"fields": {"title": {}}},
+}
+
+
+def _plain(es: Elasticsearch, name: str, body: dict[str, Any]) -> dict[str, Any]:
+    return dict(es.search(index=name, **{key.replace("from", "from_"): value for key, value in body.items()}).body)
+
+
+def _without_time(response: Any) -> dict[str, Any]:
+    return {key: value for key, value in response.items() if key != "took"}
+
+
+@pytest.mark.parametrize("page", [{}, {"from": 20}, {"from": 195, "size": 20}, {"from": 230}])
+@pytest.mark.parametrize("who", [{}, {"user_id": "nobody_known"}, {"user_id": "u0", "personalization": 0.0}])
+def test_without_a_person_it_is_elasticsearchs_answer(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], page: dict[str, int], who: dict[str, Any]
+) -> None:
+    body = {**BODY, **page}
+    answer = client.search(body=body, source_index=adopted[1], **who)
+    assert _without_time(answer.response) == _without_time(_plain(es, adopted[1], body))
+    assert [hit.score for hit in answer.hits] == [hit["_score"] for hit in answer.response["hits"]["hits"]]
+
+
+def test_for_a_person_the_window_has_another_order_and_all_else_is_as_it_was(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str]
+) -> None:
+    theirs = _plain(es, adopted[1], BODY)
+    answer = client.search(body=BODY, source_index=adopted[1], user_id="u0", explain=True)
+    response = answer.response
+    assert response is not None and not answer.unranked and not answer.ranking.degraded
+    red = [hit["_source"]["colour"] == "red" for hit in response["hits"]["hits"]]
+    assert sum(red) > sum(hit["_source"]["colour"] == "red" for hit in theirs["hits"]["hits"])
+    assert response["aggregations"] == theirs["aggregations"]
+    assert response["hits"]["total"] == theirs["hits"]["total"] and answer.ranking.total == theirs["hits"]["total"]["value"]
+    assert all("highlight" in hit and "fields" not in hit for hit in response["hits"]["hits"])
+    assert [hit["_score"] for hit in response["hits"]["hits"]] == [hit.score for hit in answer.hits]
+    assert [hit["_source"]["code"] for hit in response["hits"]["hits"]] == [hit.item_id for hit in answer.hits]
+    assert response["hits"]["max_score"] == answer.hits[0].score
+    assert all(hit.score == pytest.approx(sum(hit.parts.values())) and "query" in hit.parts for hit in answer.hits)
+    assert any(len(hit.parts) > 1 and hit.because for hit in answer.hits)
+    assert "p4" not in {hit.item_id for hit in answer.hits}, "a dislike is left out"
+
+
+def test_pages_meet_and_beyond_the_window_the_order_stands(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str]
+) -> None:
+    def page(offset: int, size: int) -> list[str]:
+        found = client.search(body={**BODY, "from": offset, "size": size}, source_index=adopted[1], user_id="u1")
+        return [hit.item_id for hit in found.hits]
+
+    whole = page(0, COUNT)
+    theirs = [hit["_source"]["code"] for hit in _plain(es, adopted[1], {**BODY, "size": COUNT})["hits"]["hits"]]
+    assert len(whole) == COUNT and sorted(whole) == sorted(theirs)
+    assert whole[:WINDOW] != theirs[:WINDOW] and whole[WINDOW:] == theirs[WINDOW:]
+    assert [*page(0, 50), *page(50, 145), *page(195, 20), *page(215, 45)] == whole
+
+
+def test_documents_that_the_store_lacks_keep_their_own_score(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str]
+) -> None:
+    es.index(index=adopted[1], id="new", document={"code": "new", "title": "shirt", "colour": "red", "rank": 0}, refresh=True)
+    try:
+        answer = client.search(body=BODY, source_index=adopted[1], user_id="u0")
+        unknown = next(hit for hit in answer.hits if hit.item_id == "new")
+        assert list(unknown.parts) == ["query"]
+    finally:
+        es.delete(index=adopted[1], id="new", refresh=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sort": [{"rank": "asc"}]},
+        {"sort": ["rank", "_score"], "search_after": [3, 0.0]},
+        {"size": 0},
+        {"from": 220},
+        {"sort": {"_score": "asc"}},
+    ],
+)
+def test_what_has_an_order_of_its_own_passes_through_and_says_so(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], change: dict[str, Any]
+) -> None:
+    answer = client.search(body={**BODY, **change}, source_index=adopted[1], user_id="u0")
+    assert answer.unranked and answer.to_dict()["unranked"] == answer.unranked
+    assert _without_time(answer.response) == _without_time(_plain(es, adopted[1], {**BODY, **change}))
+
+
+@pytest.mark.parametrize(
+    "sort", [None, "_score", ["_score", {"rank": "asc"}], [{"_score": {"order": "desc"}}], {"_score": "desc"}]
+)
+def test_sorts_by_score_are_known(sort: Any) -> None:
+    assert not page_of_body({"sort": sort}).unranked
+
+
+def test_exclusions_and_diversity_work_on_the_window(client: Client, adopted: tuple[Settings, str]) -> None:
+    first = [hit.item_id for hit in client.search(body=BODY, source_index=adopted[1]).hits]
+    without = client.search(body=BODY, source_index=adopted[1], exclude=first[:3])
+    assert [hit.item_id for hit in without.hits][:17] == first[3:]
+    varied = client.search(body=BODY, source_index=adopted[1], user_id="u0", diversity=0.7)
+    assert len({hit.source["colour"] for hit in varied.hits[:6]}) > 1
+
+
+def test_what_can_not_be_answered_is_told(client: Client, adopted: tuple[Settings, str]) -> None:
+    with pytest.raises(InputError, match="has not adopted"):
+        client.search(body=BODY, source_index="another")
+    with pytest.raises(InputError, match="go together"):
+        client.search(body=BODY)
+    with pytest.raises(InputError, match="not a mapping"):
+        client.search(body="query", source_index=adopted[1])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="own filters"):
+        client.search(body=BODY, source_index=adopted[1], filter="price:1..2")
+    with pytest.raises(InputError, match="page"):
+        client.search(body=BODY, source_index=adopted[1], n=5)
+    with pytest.raises(InputError, match=r"unknown query \[mtch\]"):
+        client.search(body={"query": {"mtch": {}}}, source_index=adopted[1], user_id="u0")
+
+
+async def test_other_ways_to_ask_answer_alike(adopted: tuple[Settings, str], client: Client) -> None:
+    asked = {"body": BODY, "source_index": adopted[1], "user_id": "u2"}
+    expected = [hit.item_id for hit in client.search(**asked).hits]  # type: ignore[arg-type]
+    many = list(client.execute_many([Query(**asked), Query(text="shirt"), Query(**asked)]))  # type: ignore[arg-type]
+    async with AsyncClient(settings=adopted[0]) as other:
+        found = await other.search(**asked)  # type: ignore[arg-type]
+    for answer in (many[0], many[2], found):
+        assert not isinstance(answer, Exception)
+        assert [hit.item_id for hit in answer.hits] == expected
