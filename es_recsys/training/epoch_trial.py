@@ -34,23 +34,23 @@ class EpochTrial:
     """One training on a holdout split, watched epoch by epoch.
 
     It is asked for its answers after each epoch, and stops where these no longer get better. A third of `seconds` of processor
-    time is given to it first; then as much more, up to all of them, as the gain that it promises is worth: the share by which it
-    betters the ensemble of the models before it, and half the share by which its own answers have become better in the last
-    epoch. beside: those models (None: there are none, and all of the time is given).
+    time is given to it first; then as much more, a third at a time and up to all of them, as the gain that it promises is worth:
+    the share by which it betters the ensemble of the models before it, and half the share by which its own answers have become
+    better in the last epoch. beside: those models (None: there are none, and all of the time is given).
     """
 
     name: str
     part: HoldoutSplit
     seconds: float
     beside: MarginalGain | None
-    _promised: float = field(default=0.0, init=False)
+    _given: float = field(default=0.0, init=False)
     _began: float = field(default=0.0, init=False)
     _scores: list[float] = field(default_factory=list, init=False)
     _model: Model | None = field(default=None, init=False)
 
     def run(self, model: Model, seed: int, items: ItemTable | None, watch: TrainingCallback) -> Model:
         """Return the model as it was after its best epoch; there is one at least."""
-        self._began = time.process_time()
+        self._began, self._given = time.process_time(), _FIRST * self.seconds
         asked = self.part.first(_USERS)
         ids = ItemIds.of(self.part.train.item_ids.tolist())
 
@@ -70,7 +70,8 @@ class EpochTrial:
         if self.beside is None:
             return spent < self.seconds
         if spent >= self._given:
-            self._promised = self._promise(self.beside, self._model)
+            worth = _FIRST + _PER_GAIN * self._promise(self.beside, self._model)
+            self._given = min(self.seconds * min(worth, 1.0), spent + _FIRST * self.seconds)
         return spent < self._given
 
     @property
@@ -82,11 +83,6 @@ class EpochTrial:
     def alone(self) -> float:
         """NDCG@20 of the best epoch, of the users whose answers were looked at."""
         return max(self._scores)
-
-    @property
-    def _given(self) -> float:
-        """Seconds that the training has, by what it promised when it was last asked."""
-        return self.seconds * min(_FIRST + _PER_GAIN * self._promised, 1.0)
 
     def _promise(self, beside: MarginalGain, model: Model) -> float:
         without = max(beside.without, 1e-9)

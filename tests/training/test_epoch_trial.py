@@ -55,11 +55,13 @@ def part(data: Interactions) -> HoldoutSplit:
     return leave_last_out(data, np.random.default_rng(0), 100)
 
 
-def tried(part: HoldoutSplit, config: SASRecConfig, beside: Model | None, monkeypatch: pytest.MonkeyPatch) -> EpochTrial:
-    """Try for nine seconds, of which each epoch takes one."""
+def tried(
+    part: HoldoutSplit, config: SASRecConfig, beside: Model | None, monkeypatch: pytest.MonkeyPatch, seconds: float = 9.0
+) -> EpochTrial:
+    """Try for so many seconds, of which each epoch takes one."""
     epochs: list[int] = []
     monkeypatch.setattr(time, "process_time", lambda: float(len(epochs)))
-    trial = EpochTrial("sasrec", part, 9.0, None if beside is None else MarginalGain({"beside": beside}, part))
+    trial = EpochTrial("sasrec", part, seconds, None if beside is None else MarginalGain({"beside": beside}, part))
     trial.run(SASRec(config), 3, None, TrainingCallback(lambda done, total, figures: epochs.append(done)))
     return trial
 
@@ -73,6 +75,11 @@ def test_what_promises_nothing_gets_a_third(part: HoldoutSplit, monkeypatch: pyt
     still = replace(CONFIG, learning_rate=0.0)
     same = SASRec(replace(still, epochs=1)).fit(part.train, np.random.default_rng(3))
     assert tried(part, still, same, monkeypatch).epochs == 3
+
+
+def test_there_is_an_epoch_at_least(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = CoVisitation().fit(part.train, np.random.default_rng(0))
+    assert [tried(part, CONFIG, beside, monkeypatch, 0.0).epochs for beside in (others, None)] == [1, 1]
 
 
 def test_what_is_alone_gets_all_of_the_time(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
