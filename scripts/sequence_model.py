@@ -1,9 +1,9 @@
-"""SASRec alone beside plain co-visitation on Beauty: `python scripts/sequence_model.py sasrec|covisitation FOLDER [--valid]`.
+"""SASRec alone beside plain co-visitation: `python scripts/sequence_model.py sasrec|covisitation FILE [--back N]`.
 
-FOLDER holds Beauty.txt.gz, a user and its items a line. The last item of each user is looked for among all items that the user
-doesn't know, after training on those before it; with --valid the one before the last, after training on those before that, so
-that settings are chosen without the last one. --set NAME=VALUE changes a setting of SASRec; co-visitation has those that
-`train` chooses on these data.
+FILE holds a user and its items a line, oldest first (Beauty.txt.gz, LastFM.txt.gz). The last item of each user is looked for
+among all items that the user doesn't know, after training on those before it; with --back 2 the one before the last, after
+training on those before that, and so on, so that settings are chosen without the last one. --set NAME=VALUE changes a setting of
+SASRec; co-visitation has those that `train` chooses on Beauty.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ COVISITATION = CoVisitationConfig(CooccurrenceConfig(10, 0.8, 0.25, 0.3), 0.5, 0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", choices=["sasrec", "covisitation"])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--valid", action="store_true")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--back", type=int, default=1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
-    last = 2 if arguments.valid else 1
-    rows = list(lines(arguments.folder / "Beauty.txt.gz"))
-    events, wanted = {user: items[:-last] for user, items in rows}, {user: items[-last] for user, items in rows}
+    back = arguments.back
+    rows = [(user, items) for user, items in lines(arguments.file) if len(items) > back]
+    events, wanted = {user: items[:-back] for user, items in rows}, {user: items[-back] for user, items in rows}
     changes = {name: json.loads(value) for name, value in (one.split("=") for one in arguments.set)}
     model = CoVisitation(COVISITATION) if arguments.model == "covisitation" else SASRec(replace(SASRecConfig(), **changes))
     began, cpu = time.perf_counter(), time.process_time()
@@ -51,8 +51,7 @@ def main() -> None:
     )
     print(f"fit: {time.perf_counter() - began:.0f} s ({time.process_time() - cpu:.0f} s of processor)", flush=True)
     found = answers(model, events, wanted)
-    split = "valid" if arguments.valid else "test"
-    print(f"{split}: Recall@{TOP} {(found > 0).mean():.4f}  NDCG@{TOP} {found.mean():.4f}  {len(found):,} users")
+    print(f"Recall@{TOP} {(found > 0).mean():.4f}  NDCG@{TOP} {found.mean():.4f}  {len(found):,} users")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
 
 
