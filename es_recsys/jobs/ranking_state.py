@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.search.personal_ranking import PERSONAL_SEARCH
 from es_recsys.search.request import RankingPolicy
 from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.search.retrievers import RETRIEVERS
@@ -18,7 +19,7 @@ from es_recsys.training.training_record import tuned_situations
 
 __all__ = ["RankingState", "copy_ranking_state"]
 
-_SITUATIONS = {True: ("query",), False: ("no_query", "new_user")}
+_SITUATIONS = {True: ("query", PERSONAL_SEARCH), False: ("no_query", "new_user")}
 """Whether queries are searches -> situations whose learned ranking answers them."""
 
 

@@ -39,6 +39,7 @@ __all__ = [
     "extract_features",
     "feature_fields",
     "feature_request",
+    "light_features",
     "part_of",
     "reveals_rank",
 ]
@@ -93,6 +94,14 @@ def base_features(
     request: Request, user: UserState, policy: RankingPolicy, scored: ScoredCandidates, rows: Sequence[int]
 ) -> dict[str, Column]:
     """Return the features (n,) of `rows`, rows of `scored.order`, that need no further request."""
+    products = [scored.table.products[row] for row in rows]
+    return light_features(request, user, policy, scored, rows) | _behaviour_features(request, user, policy, products)
+
+
+def light_features(
+    request: Request, user: UserState, policy: RankingPolicy, scored: ScoredCandidates, rows: Sequence[int]
+) -> dict[str, Column]:
+    """Return the base features (n,) of `rows` without those of what behaviour says of item, user and pair, half of the work."""
     table, words = scored.table, split_words(request.text)
     sources = [scored.source(row) for row in rows]
     found = {**_retriever_features(policy, table, rows), **_sum_features(scored, rows)}
@@ -102,8 +111,7 @@ def base_features(
         for aspect in dict.fromkeys(aspect for match in matches for aspect in match):
             found[f"title/{aspect}"] = np.array([match.get(aspect, math.nan) for match in matches])
     found["price/value"] = np.array([_number(source.get("price")) for source in sources])
-    found |= _profile_features(request, user, sources, found["price/value"])
-    return found | _behaviour_features(request, user, policy, [table.products[row] for row in rows])
+    return found | _profile_features(request, user, sources, found["price/value"])
 
 
 def extract_features(

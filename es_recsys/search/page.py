@@ -17,6 +17,7 @@ from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
 from es_recsys.search.features import Column, base_features, extract_features
+from es_recsys.search.personal_ranking import personal_ranker, search_features
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
@@ -83,7 +84,12 @@ def order_page(
     scored = resolve_scores(policy, scoring, found)
     window, features = window_features(request, user, policy, scoring, scored)
     ranker, unusable = ranker_of(request, user, policy)
-    learned = apply_ranker(ranker, request.personalization, scored, features)
+    personal = personal_ranker(request, user, policy, scoring.results)
+    if personal is None:
+        learned = apply_ranker(ranker, request.personalization, scored, features)
+    else:
+        own = search_features(request, user, policy, scored, _orderable(scored, personal.window))
+        learned = apply_ranker(personal, 1.0, scored, own)
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
     rows = shown.order[request.offset : request.end]
@@ -135,9 +141,14 @@ def window_features(
     """Return the rows of the window, best first by weighted sum, and their features; none where none are requested."""
     if scoring.features is None or not scored.documents:
         return [], {}
-    table = scored.table
-    rows = [row for row in scored.order if not (table.is_deep[row] or table.is_demoted(row))][: scoring.features.window]
+    rows = _orderable(scored, scoring.features.window)
     return rows, extract_features(request, user, policy, scored, rows, scoring.features)
+
+
+def _orderable(scored: ScoredCandidates, window: int) -> list[int]:
+    """Return the rows of the window, best first by weighted sum: neither found only deeper nor demoted."""
+    table = scored.table
+    return [row for row in scored.order if not (table.is_deep[row] or table.is_demoted(row))][:window]
 
 
 def _known_features(columns: Mapping[str, Column], rows: Sequence[int], page: Sequence[int]) -> dict[int, dict[str, float]]:

@@ -27,6 +27,7 @@ from es_recsys.search.candidates import (
 )
 from es_recsys.search.facets import with_counts
 from es_recsys.search.features import clause_queries, feature_fields, feature_request
+from es_recsys.search.personal_ranking import personal_ranker
 from es_recsys.search.products import best_of_each_product, id_filter, with_group_id
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of
 from es_recsys.search.ranker import FeatureRequest
@@ -126,7 +127,8 @@ def build_scoring_request(
     """
     features = feature_request(request, user, policy) if features is None else features
     table = build_candidates(request, user, policy, results) if table is None else table
-    window = 0 if features is None else features.window
+    personal = personal_ranker(request, user, policy, results)
+    window = max(0 if features is None else features.window, 0 if personal is None else personal.window)
     rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
     suggestion = suggestion_body(request.text, policy.metadata.text_boosts) if results.text_finds_nothing else None
     if not rows:

@@ -57,7 +57,7 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
         and snapshot.metadata.vectors.keys() <= forward.dims.keys()
         and snapshot.metadata.variants is None
         and UserKNN.name not in snapshot.models
-        and not snapshot.rankers
+        and not snapshot.rankers.keys() & {"no_query", "new_user"}
         and settings.fusion == "weighted"
         and not settings.log_features
         and query_kind(query) == "recommend"

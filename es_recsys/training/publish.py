@@ -24,6 +24,7 @@ from es_recsys.models import Model, UserKNN, save_models
 from es_recsys.models.popularity import Popularity
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
+from es_recsys.search.personal_ranking import PERSONAL_SEARCH
 from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.serving.item_features import item_features_folder, save_item_features
 from es_recsys.serving.product_groups import fetch_item_groups, record_variants
@@ -99,6 +100,7 @@ def publish_version(
         models=tuple(models),
         # What was chosen for searches was chosen beside other models.
         retriever_weights={**_without(old, "no_query", *SEARCH_KINDS), "no_query": _table(chosen)},
+        ranker_fingerprints={name: own for name, own in old.ranker_fingerprints.items() if name != PERSONAL_SEARCH},
         searches_users=UserKNN.name in models,
         timed=data.timed,
         notes=record.noted(old.notes),

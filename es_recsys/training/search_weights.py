@@ -34,7 +34,10 @@ def with_search_weights(work: Workspace, report: TrainReport, seed: int, progres
     if tuned is not None:
         for line in tuned.lines():
             notes.say(line)
-        found = tuned.to_dict()["situations"]
+        whole = tuned.to_dict()
+        found = whole["situations"]
+        if whole["ranking"] is not None:
+            notes.figures["personal_search"] = {name: value for name, value in whole["ranking"].items() if name != "curve"}
         notes.figures["searches"] = {
             kind: {name: value for name, value in one.items() if name != "history"} for kind, one in found.items()
         }

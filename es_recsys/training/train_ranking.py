@@ -20,7 +20,6 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words, paired_test
 from es_recsys.index import versions
 from es_recsys.index.stored_metadata import read_metadata, read_version
-from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.search.features import part_of
 from es_recsys.search.forest import Forest
@@ -37,7 +36,7 @@ from es_recsys.training.ranking_examples import RankingExamples, ndcg
 from es_recsys.training.training_record import record_ranking
 from es_recsys.vector_fields import is_encoder_field
 
-__all__ = ["Outcome", "RankingReport", "train_ranking"]
+__all__ = ["Outcome", "RankingReport", "encoder_spaces", "read_most", "serve_ranking", "train_ranking"]
 
 
 SITUATIONS = ("query", "no_query", "new_user")
@@ -186,19 +185,20 @@ def _train(work: Workspace, situation: str, examples: RankingExamples, config: L
     shares: dict[str, float] = {}
     if kept:
         grown = forest(examples, config, validated.trees, seed)
-        spaces = _spaces(read_metadata(work.es, work.settings.index))
-        _serve(work, situation, Ranker(grown, examples.names, WINDOW, spaces))
-        shares = _shares(examples, grown, rng)
+        serve_ranking(work, situation, Ranker(grown, examples.names, WINDOW, encoder_spaces(work)))
+        shares = read_most(examples, grown, rng)
     means = (float(before.mean()), float(validated.values.mean()))
     return Outcome(situation, len(examples), *means, gain, p, validated.trees, kept, shares, validated.curve)
 
 
-def _spaces(metadata: IndexMetadata) -> dict[str, str]:
+def encoder_spaces(work: Workspace) -> dict[str, str]:
+    """Return vector field -> fingerprint of its encoder, of the live version."""
+    metadata = read_metadata(work.es, work.settings.index)
     known = filter(is_encoder_field, metadata.vectors)
     return {name: metadata.vectors[name].fingerprint for name in known}
 
 
-def _shares(examples: RankingExamples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
+def read_most(examples: RankingExamples, grown: Forest, rng: np.random.Generator) -> dict[str, float]:
     """Return the largest few parts of the score: part -> its share in the absolute contributions to some candidates."""
     drawn = rng.choice(len(examples.rows), min(len(examples.rows), 2_000), replace=False)
     weights = np.abs(grown.contributions(examples.rows[drawn].astype(np.float64))[:, :-1]).mean(axis=0)
@@ -209,7 +209,8 @@ def _shares(examples: RankingExamples, grown: Forest, rng: np.random.Generator) 
     return {name: found[name] / total for name in sorted(found, key=lambda name: -found[name])[:_TOLD]}
 
 
-def _serve(work: Workspace, situation: str, ranker: Ranker) -> None:
+def serve_ranking(work: Workspace, situation: str, ranker: Ranker) -> None:
+    """Store a ranking and put it into service."""
     params, arrays = ranker.params(), ranker.forest.arrays()
     fingerprint = artefact.fingerprint(RANKING, params, arrays)
     artefact.save(ranking_folder(work.settings, fingerprint), RANKING, params, arrays)

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.query import Query
+from es_recsys.search.personal_ranking import PERSONAL_SEARCH
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retriever_weights import (
     NOT_PERSONALIZED,
@@ -40,10 +42,13 @@ from es_recsys.serving.ranking_policy import for_query, ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
+from es_recsys.training.personal_examples import personal_examples
+from es_recsys.training.personal_ranking import train_personal_ranking
 from es_recsys.training.score_cache import ScoreCache
 from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker
 from es_recsys.training.target_types import check_targets, targets_of
+from es_recsys.training.train_ranking import Outcome
 from es_recsys.training.train_version import train_and_publish, train_spec
 from es_recsys.training.training_record import record_tuned
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
@@ -59,16 +64,22 @@ _PROBE, _PROBE_WORDS = 0.3, 1.0
 # More than any profile has, so that scores are those of somebody well known.
 _WELL_KNOWN = 1e12
 _SMALLEST_SHARE = 1e-3
+# Share of the titles that a learned order may take from the first place: half of what is allowed, as these are few.
+_MAY_LOSE = 0.0025
 _SEED = 7
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsTuneReport:
-    """Report of a tuning: what was found, situation by situation, and why others were left alone."""
+    """Report of a tuning: what was found, situation by situation, and why others were left alone.
+
+    ranking: the learned order of personal searches, where it was tried.
+    """
 
     situations: tuple[TunedSituation, ...]
     notes: tuple[str, ...]
     seconds: float
+    ranking: Outcome | None = None
 
     def lines(self) -> Iterator[str]:
         for one in self.situations:
@@ -81,6 +92,8 @@ class WeightsTuneReport:
                 yield "  " + ", ".join(f"{name} {weight:g}" for name, weight in one.weights.items())
             else:
                 yield "  No significantly better weights were found: they stay as they are."
+        if self.ranking is not None:
+            yield from self.ranking.lines("the weighted sum")
         yield from self.notes
         if any(one.kept for one in self.situations):
             yield "New weights are stored with the store until the next training."
@@ -100,6 +113,7 @@ class WeightsTuneReport:
                 }
                 for one in self.situations
             },
+            "ranking": None if self.ranking is None else self.ranking.to_dict(),
             "notes": list(self.notes),
             "seconds": round(self.seconds, 1),
         }
@@ -135,6 +149,7 @@ def tune_weights(
         data = load_interactions(work, live, work.now())
         content = catalogue_digest(work.es, live.index)
     found: list[TunedSituation] = []
+    ranking = None
     notes: list[str] = []
     for name in (name for name in SITUATIONS if name in situations):
         split, titles = questions_of(work, live, name, data, np.random.default_rng(seed), users, targets)
@@ -143,28 +158,36 @@ def tune_weights(
             continue
         digest = data_digest(data, content, name, users, targets, seed, len(titles), _answers_depend_on(work, live, name))
         stored = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{digest}")
-        answers = stored.get()
-        if answers is None:
-            with scratch_store(work) as scratch:
-                answers = _collected(scratch, work, split, titles, snapshot, name, progress)
-            stored.put(*answers)
-        judged = _judged_shares(live, answers[0].retrievers) if name == "query" else {}
-        actors = np.array([query.actor for query in split.queries])
-        for part, rows in parts_of(name, answers[0], _policy(snapshot).settings.depth).items():
-            asked, named = rows[rows < len(split)], rows[rows >= len(split)]
-            if len(asked) < FEWEST_QUERIES:
-                notes.append(f"{part}: only {len(asked)} of {len(split):,} queries are such; it takes {FEWEST_QUERIES}.")
-                continue
-            whole = _with_joined_words(answers[0], judged)
-            given = [(whole.some(some), answers[1][some]) for some in (asked, named)]
-            one = choose_weights(part, *given[0], actors[asked].tolist(), trials, budget, seed, given[1])
-            weights = {**one.weights, **{other: share * one.weights[LEXICAL] for other, share in judged.items()}}
-            found.append(replace(one, weights=weights))
-            save_history(work.settings, f"weights_{part}", found[-1].history())
+        with ExitStack() as stack:
+            held_out = cache(partial(_held_out, stack, work, split, snapshot))
+            answers = stored.get()
+            if answers is None:
+                answers = _collected(held_out(), split, titles, snapshot, name, progress)
+                stored.put(*answers)
+            judged = _judged_shares(live, answers[0].retrievers) if name == "query" else {}
+            actors = np.array([query.actor for query in split.queries])
+            chosen: list[TunedSituation] = []
+            for part, rows in parts_of(name, answers[0], _policy(snapshot).settings.depth).items():
+                asked, named = rows[rows < len(split)], rows[rows >= len(split)]
+                if len(asked) < FEWEST_QUERIES:
+                    notes.append(f"{part}: only {len(asked)} of {len(split):,} queries are such; it takes {FEWEST_QUERIES}.")
+                    continue
+                whole = _with_joined_words(answers[0], judged)
+                given = [(whole.some(some), answers[1][some]) for some in (asked, named)]
+                one = choose_weights(part, *given[0], actors[asked].tolist(), trials, budget, seed, given[1])
+                weights = {**one.weights, **{other: share * one.weights[LEXICAL] for other, share in judged.items()}}
+                chosen.append(replace(one, weights=weights))
+                save_history(work.settings, f"weights_{part}", chosen[-1].history())
+            tables = {one.name: one.weights for one in chosen if one.kept}
+            _store(work, tables)
+            found += chosen
+            kinds = {kind: table for kind, table in {**live.retriever_weights, **tables}.items() if kind in SEARCH_KINDS}
+            if name == "query" and kinds:
+                own, whole_titles = (personal_examples(held_out(), some, kinds) for some in (split.queries, titles))
+                ranking = train_personal_ranking(work, own, whole_titles, int(_MAY_LOSE * len(titles)), seed)
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")
-    _store(work, {one.name: one.weights for one in found if one.kept})
-    return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started)
+    return WeightsTuneReport(tuple(found), tuple(notes), time.monotonic() - started, ranking)
 
 
 def _answers_depend_on(work: Workspace, live: IndexMetadata, name: str) -> tuple[object, ...]:
@@ -179,9 +202,17 @@ def _answers_depend_on(work: Workspace, live: IndexMetadata, name: str) -> tuple
     return work.events.last_row, sorted(live.event_weights.items()), live.language, vectors, settings, models, tables
 
 
+def _held_out(stack: ExitStack, work: Workspace, split: EvalSplit, live: ServingSnapshot) -> Workspace:
+    """Return a temporary store that knows nothing of the events held out, in which the live models are trained."""
+    scratch = stack.enter_context(scratch_store(work))
+    events = events_to_learn_from(work, split.queries, np.random.default_rng(_SEED))
+    copy_events(scratch, events, split.rule, "train")
+    _train_alike(scratch, live)
+    return scratch
+
+
 def _collected(
     scratch: Workspace,
-    work: Workspace,
     split: EvalSplit,
     titles: Sequence[EvalQuery],
     live: ServingSnapshot,
@@ -189,9 +220,6 @@ def _collected(
     progress: Progress | None,
 ) -> tuple[RetrieverScores, NDArray[np.float64]]:
     """Return what each retriever gives each candidate of each query, and the weights (q, l) until now."""
-    events = events_to_learn_from(work, split.queries, np.random.default_rng(_SEED))
-    copy_events(scratch, events, split.rule, "train")
-    _train_alike(scratch, live)
     snapshot = scratch.snapshots.latest()
     retrievers = _retrievers(snapshot, name)
     probe = dict.fromkeys(retrievers, 1.0 if name == "no_query" else _PROBE)
@@ -284,7 +312,13 @@ def _store(work: Workspace, tables: Mapping[str, Mapping[str, float]]) -> None:
     def tune(metadata: IndexMetadata) -> IndexMetadata:
         given = metadata.retriever_weights
         merged = {name: {**given.get(name, {}), **table} for name, table in tables.items()}
-        return replace(metadata, retriever_weights={**given, **merged}, notes=record_tuned(metadata.notes, tables))
+        # What was learned beside other weights of searches orders no more.
+        changed = not tables.keys().isdisjoint(SEARCH_KINDS)
+        rankers = {name: own for name, own in metadata.ranker_fingerprints.items() if not (changed and name == PERSONAL_SEARCH)}
+        weights = {**given, **merged}
+        return replace(
+            metadata, retriever_weights=weights, ranker_fingerprints=rankers, notes=record_tuned(metadata.notes, tables)
+        )
 
     if tables:
         work.update_metadata(tune)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,14 @@ from es_recsys.evaluation import EvalQuery, ask
 from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
 from es_recsys.sample import SampleStore
+from es_recsys.search.personal_ranking import PERSONAL_SEARCH, WINDOW
 from es_recsys.search.retriever_weights import SEARCH_KINDS
 from es_recsys.training import weight_questions
+from es_recsys.training.personal_examples import personal_examples
+from es_recsys.training.personal_ranking import train_personal_ranking
+from es_recsys.training.ranking_examples import RankingExamples
 from es_recsys.training.served_ranker import ServedRanker, without_person
+from es_recsys.training.train import train
 
 pytestmark = pytest.mark.engine
 
@@ -71,3 +77,70 @@ def test_what_is_surely_better_is_chosen_and_every_title_stays_first(client: Cli
         return sum(not own or titles[own[0]] != one.query.text.lower() for own, one in zip(found, asked, strict=True))
 
     assert lost(ServedRanker(client.workspace, asked)) <= lost(ServedRanker(client.workspace, asked, without_person)) + 1
+
+
+def cheapest_first(client: Client, queries: Sequence[EvalQuery], tables: Mapping[str, Mapping[str, float]]) -> RankingExamples:
+    """Examples of people who take the cheapest of what is found."""
+    examples = personal_examples(client.workspace, queries, tables)
+    prices = examples.rows[:, examples.names.index("price/value")]
+    grades = np.zeros(len(examples.rows))
+    for begin, end in zip(examples.starts[:-1], examples.starts[1:], strict=True):
+        grades[begin + int(np.argmin(prices[begin:end]))] = 1.0
+    return replace(examples, grades=grades, gains=grades, ideals=np.ones(len(examples)))
+
+
+def test_personal_searches_are_ordered_by_what_people_took(client: Client, shop: SampleStore) -> None:
+    train(client.workspace, ["covisitation"], budget=5.0, searches=False)
+    work, shoppers = client.workspace, [shopper.user_id for shopper in shop.shoppers]
+    names = sorted({name for item in shop.items for name in item.categories})
+    table = {"lexical": 1.0, "text_vector": 0.1, "covisitation": 0.5, "popularity": 0.1}
+    tables = dict.fromkeys(SEARCH_KINDS, table)
+    work.update_metadata(lambda metadata: replace(metadata, retriever_weights={**metadata.retriever_weights, **tables}))
+    asked = [EvalQuery(Query(text=names[n % len(names)], user_id=user), {}, actor=user) for n, user in enumerate(shoppers)]
+    examples = cheapest_first(client, asked, tables)
+    assert len(examples) >= 200
+    chance = np.random.default_rng(0).permutation(examples.grades)
+    noise = replace(examples, grades=chance, gains=chance)
+    few = examples.some(np.arange(100))
+    for given, titles, may_lose in ((noise, noise, 10**6), (examples, served_first(few), 0)):
+        outcome = train_personal_ranking(work, given, titles, may_lose, 7)
+        assert outcome is not None and not outcome.kept
+        assert PERSONAL_SEARCH not in work.snapshots.latest().metadata.ranker_fingerprints
+    assert train_personal_ranking(work, few, few, 0, 7) is None
+    usual = [client.search(one.query.text, user_id=one.query.user_id, n=60) for one in asked[:12]]
+    outcome = train_personal_ranking(work, examples, few, 0, 7)
+    assert outcome is not None and outcome.kept and outcome.gain.mean > 0.2
+    rankers = work.snapshots.latest().rankers
+    assert rankers.keys() == {PERSONAL_SEARCH} and rankers[PERSONAL_SEARCH] is not None
+    cheapest = 0
+    for one, before in zip(asked, usual, strict=False):
+        answer = client.search(one.query.text, user_id=one.query.user_id, n=60)
+        window = [hit.item_id for hit in before.hits[:WINDOW]]
+        assert {hit.item_id for hit in answer.hits[: len(window)]} == set(window)
+        assert [hit.item_id for hit in answer.hits[len(window) :]] == [hit.item_id for hit in before.hits[len(window) :]]
+        assert all(sum(hit.parts.values()) == pytest.approx(hit.score) for hit in answer.hits)
+        scores = [hit.score for hit in answer.hits]
+        assert scores == sorted(scores, reverse=True)
+        pages = [
+            hit.item_id
+            for start in range(0, 10, 5)
+            for hit in client.search(one.query.text, user_id=one.query.user_id, n=5, offset=start).hits
+        ]
+        assert pages == [hit.item_id for hit in answer.hits[:10]]
+        prices = {hit.item_id: hit.source["price"] for hit in before.hits[:WINDOW]}
+        cheapest += prices[answer.hits[0].item_id] == min(prices.values())
+    assert cheapest >= 9
+    text, user = asked[0].query.text, asked[0].query.user_id
+    for stranger in ({}, {"user_id": "nobody"}, {"user_id": user, "personalization": 0.0}):
+        assert "price" not in client.search(text, **stranger).hits[0].parts
+    for item in shop.items[:5]:
+        assert "price" not in client.search(f"{item.title} {item.item_id}", user_id=user).hits[0].parts
+    train(work, ["covisitation"], budget=5.0, searches=False)
+    assert not work.snapshots.latest().metadata.ranker_fingerprints
+
+
+def served_first(examples: RankingExamples) -> RankingExamples:
+    """The same answers, of which the first hit is what was wanted."""
+    grades = np.zeros(len(examples.rows))
+    grades[examples.starts[:-1]] = 1.0
+    return replace(examples, grades=grades, gains=grades)
