@@ -61,7 +61,7 @@ def _example(
     vectors, _ = yield from query_vectors(snapshot, query)
     request = build_request(query, policy, profile, vectors, (), now)
     user, _ = yield from load_user_state(snapshot, policy, query, request, profile, keys)
-    retrieved = yield from retrieve(request, user, policy, snapshot.broad_searches)
+    retrieved = yield from retrieve(request, user, policy, snapshot.past_searches)
     policy, results = retrieved.policy, retrieved.results
     if results.table not in PERSONAL_KINDS or user.strength <= 0.0 or policy.forward is None:
         return None
