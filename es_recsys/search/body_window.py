@@ -7,6 +7,7 @@ their order. Beyond the window their order stands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -18,8 +19,9 @@ from es_recsys.search.local_scores import local_scores
 from es_recsys.search.query_dsl import Response, hits_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, list_best
-from es_recsys.search.retriever_weights import damped_weights, retriever_weights
+from es_recsys.search.retriever_weights import SEARCH_KINDS, damped_weights, retriever_weights, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
     "WINDOW",
@@ -97,9 +99,23 @@ def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[s
 
 
 def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
-    """Return the policy for a window: no hit stands for its variants, and no learned ranking knows their words."""
+    """Return the policy for a window: no hit stands for its variants, and no learned ranking knows their words.
+
+    Their score counts for all that would match a query of words, so that a person counts as much as in a search of our own.
+    """
     settings = policy.settings.model_copy(update={"depth": WINDOW, "fusion": "weighted"})
-    return replace(policy, settings=settings, collapse=False, rankers={}, logs_features=False)
+    weights = dict(policy.retriever_weights)
+    for name in ("query", *(kind for kind in SEARCH_KINDS if kind in weights)):
+        table = weight_table(policy, name, ())
+        matching = math.fsum(table.get(retriever, 0.0) for retriever in _matching_words(policy))
+        weights[name] = {**weights.get(name, {}), LEXICAL: matching}
+    return replace(policy, settings=settings, retriever_weights=weights, collapse=False, rankers={}, logs_features=False)
+
+
+def _matching_words(policy: RankingPolicy) -> list[str]:
+    """Return the retrievers that search by words, or by what an encoder makes of them."""
+    fields = (row for name, row in VECTOR_FIELDS.items() if name in policy.metadata.vectors)
+    return [LEXICAL, *(row.name for row in fields if row.content == "text" or row.encodes_queries)]
 
 
 def window_results(
