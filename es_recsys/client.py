@@ -334,6 +334,10 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
     def settings(self) -> Settings:
         return self._client.settings
 
+    @property
+    def workspace(self) -> Workspace:
+        return self._client.workspace
+
     async def execute(self, query: Query) -> Answer:
         """See `Client.execute`."""
         return await self._answers.answer(_checked(query))

@@ -20,7 +20,15 @@ from es_recsys.errors import InputError
 from es_recsys.private import make_folder
 from es_recsys.renamed import RETRIEVERS, current_arguments, current_keys, warn_renamed
 
-__all__ = ["EncoderSettings", "FusionWeights", "ProfileSettings", "SearchSettings", "Settings", "load_settings"]
+__all__ = [
+    "EncoderSettings",
+    "FusionWeights",
+    "ProfileSettings",
+    "SearchSettings",
+    "ServiceSettings",
+    "Settings",
+    "load_settings",
+]
 
 _STORE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
@@ -157,6 +165,33 @@ class EncoderSettings(BaseModel):
     max_image_pixels: int = Field(default=50_000_000, ge=1)
 
 
+class ServiceSettings(BaseModel):
+    """Settings of `es-recsys serve`.
+
+    indices: that are answered for beside those that `items sync` and `items load` read, each as NAME or NAME=FIELD_OF_ITEM_ID.
+    window: how many of the first hits of a query are ranked. max_hits: the largest from + size; max_body_kib: of one request.
+    own_credentials: whether the service's credentials for Elasticsearch stand for a caller who gives none.
+    user_token_secret: what tokens of users are signed with that a public key takes. requests_per_minute: of one key (0: any
+    number). allowed_origins: of web pages that may call.
+    deadline_s: after which a ranking is given up for Elasticsearch's own order.
+    shutdown_s: how long requests that are under way may take at the end.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    indices: tuple[str, ...] = ()
+    window: int = Field(default=200, ge=10, le=1_000)
+    max_hits: int = Field(default=1_000, ge=10, le=10_000)
+    max_body_kib: int = Field(default=1_024, ge=1)
+    allow_scripts: bool = False
+    own_credentials: bool = False
+    user_token_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
+    requests_per_minute: int = Field(default=0, ge=0)
+    allowed_origins: tuple[str, ...] = ()
+    deadline_s: float = Field(default=2.0, gt=0)
+    shutdown_s: int = Field(default=20, ge=1)
+
+
 class Settings(BaseSettings):
     """All settings.
 
@@ -192,6 +227,7 @@ class Settings(BaseSettings):
     encoders: EncoderSettings = EncoderSettings()
     profiles: ProfileSettings = ProfileSettings()
     search: SearchSettings = SearchSettings()
+    service: ServiceSettings = ServiceSettings()
 
     def of_source(self) -> Settings:
         """Return the settings with which the Elasticsearch at `from_url` is read."""

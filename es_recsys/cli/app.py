@@ -12,6 +12,7 @@ from es_recsys.cli.engine import engine
 from es_recsys.cli.evaluate import evaluate, report
 from es_recsys.cli.index import index
 from es_recsys.cli.options import shared_options
+from es_recsys.cli.serve import keys, serve
 from es_recsys.cli.train import train
 from es_recsys.cli.tune import tune
 from es_recsys.cli.users import erase, profile, profiles, segments
@@ -59,3 +60,5 @@ app.add_typer(profile, name="profile", help="Show the profile of a user.", rich_
 app.command("segments", rich_help_panel="Users")(segments)
 app.command("erase", rich_help_panel="Users")(erase)
 app.add_typer(index, name="index", help="List, swap, rebuild or drop index versions.", rich_help_panel="Data")
+app.command("serve", rich_help_panel="Service")(serve)
+app.add_typer(keys, name="keys", help="Create, list or revoke keys of the service.", rich_help_panel="Service")

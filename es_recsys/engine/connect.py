@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
 from collections.abc import Callable
@@ -14,7 +15,16 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from elasticsearch import AsyncElasticsearch, Elasticsearch
 
-__all__ = ["MINIMUM_VERSION", "address_of", "check_server", "check_server_async", "connect", "connect_async", "translate_error"]
+__all__ = [
+    "MINIMUM_VERSION",
+    "address_of",
+    "authorization_headers",
+    "check_server",
+    "check_server_async",
+    "connect",
+    "connect_async",
+    "translate_error",
+]
 
 MINIMUM_VERSION = (9, 2)
 """Oldest server: `index.mapping.exclude_source_vectors` and the names of the vector index types are those of 9.2."""
@@ -57,6 +67,17 @@ def connect_async(settings: Settings, url: str | None = None, find_url: FindUrl 
         transport: Any = client.transport
         transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch)
     return client
+
+
+def authorization_headers(settings: Settings) -> dict[str, str]:
+    """Return the header with the credentials for Elasticsearch; nothing where none are set."""
+    if settings.api_key is not None:
+        return {"authorization": f"ApiKey {settings.api_key.get_secret_value()}"}
+    if settings.username is None and settings.password is None:
+        return {}
+    password = settings.password.get_secret_value() if settings.password else ""
+    pair = f"{settings.username or 'elastic'}:{password}"
+    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
 
 
 def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any]) -> Any:

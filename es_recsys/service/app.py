@@ -1,0 +1,179 @@
+"""Puts the service together: its routes, and what happens around each request."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+
+from es_recsys.errors import RecsysError
+from es_recsys.service import elastic_protocol, rest_api
+from es_recsys.service.access import Caller
+from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
+from es_recsys.service.logs import describe_failure
+from es_recsys.service.state import ServiceState
+from es_recsys.settings import Settings
+
+__all__ = ["make_app"]
+
+_PRODUCT = {"x-elastic-product": "Elasticsearch"}
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def make_app(settings: Settings) -> FastAPI:
+    """Return the application of one store. Its connections are opened at its start and closed at its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = state = ServiceState(settings)
+        try:
+            yield
+        finally:
+            await state.close()
+
+    app = FastAPI(title="es_recsys", lifespan=lifespan, redoc_url=None)
+    _add_elastic_routes(app)
+    _add_own_routes(app)
+    app.middleware("http")(_around)
+    app.add_exception_handler(HTTPException, _unknown_path)
+    if settings.service.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.service.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-api-key", "traceparent"],
+            expose_headers=["x-es-recsys", "x-request-id"],
+        )
+    return app
+
+
+def _add_elastic_routes(app: FastAPI) -> None:
+    @app.head("/", include_in_schema=False)
+    @app.get("/", include_in_schema=False)
+    async def info(request: Request) -> Response:
+        _caller(request)
+        return await elastic_protocol.info(request, _state(request))
+
+    @app.get("/_msearch", include_in_schema=False)
+    @app.post("/_msearch", tags=["Elasticsearch"])
+    async def msearch(request: Request) -> Response:
+        """Elasticsearch's _msearch, of adopted indices; `ext.es_recsys` in a body makes its answer personal."""
+        return await elastic_protocol.msearch(request, _state(request), _caller(request))
+
+    @app.get("/{index}/_msearch", include_in_schema=False)
+    @app.post("/{index}/_msearch", tags=["Elasticsearch"])
+    async def msearch_of(request: Request, index: str) -> Response:
+        """Elasticsearch's _msearch of one adopted index."""
+        return await elastic_protocol.msearch(request, _state(request), _caller(request), index)
+
+    @app.get("/{index}/_search", include_in_schema=False)
+    @app.post("/{index}/_search", tags=["Elasticsearch"])
+    async def search(request: Request, index: str) -> Response:
+        """Elasticsearch's _search, of an adopted index; `ext.es_recsys` in the body makes the answer personal."""
+        return await elastic_protocol.search(request, _state(request), _caller(request), index)
+
+
+def _add_own_routes(app: FastAPI) -> None:
+    @app.post("/api/v1/events", tags=["es_recsys"])
+    async def events(request: Request) -> Response:
+        """Record events: one, a list, one a line; also UBI's."""
+        return await rest_api.post_events(request, _state(request), _caller(request))
+
+    @app.get("/api/v1/recommend/{user_id}", tags=["es_recsys"])
+    async def recommend(request: Request, user_id: str) -> Response:
+        """Recommend items to a user."""
+        return await rest_api.recommend(request, _state(request), _caller(request), user_id)
+
+    @app.get("/health/live", tags=["operation"])
+    async def live() -> dict[str, str]:
+        """Tell that the process answers."""
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["operation"])
+    async def ready(request: Request) -> dict[str, str]:
+        """Tell that Elasticsearch and the store answer; 503 where they don't."""
+        try:
+            await _state(request).ready()
+        except RecsysError as error:
+            raise ServiceError(503, "service_unavailable_exception", str(error)) from error
+        return {"status": "ready"}
+
+    @app.get("/metrics", tags=["operation"])
+    async def metrics(request: Request) -> Response:
+        """Return the counters for Prometheus."""
+        _caller(request).check("admin")
+        return Response(_state(request).metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def _state(request: Request) -> ServiceState:
+    found: ServiceState = request.app.state.service
+    return found
+
+
+def _caller(request: Request) -> Caller:
+    caller = _state(request).access.caller(request)
+    request.state.key_id = caller.key_id
+    return caller
+
+
+async def _around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Answer errors in Elasticsearch's shape, and count, time and log the request."""
+    started = time.perf_counter()
+    request_id = _request_id(request)
+    failure: dict[str, str] = {}
+    try:
+        response = await call_next(request)
+    except ServiceError as error:
+        response = _error(error)
+    except RecsysError as error:
+        response, failure = _error(from_recsys_error(error)), {"error": type(error).__name__}
+    except Exception as error:
+        failure = describe_failure(error)
+        response = _error(ServiceError(500, "exception", f"Something failed that should not. The log has it under {request_id}."))
+    seconds = time.perf_counter() - started
+    response.headers["x-request-id"] = request_id
+    route = getattr(request.scope.get("route"), "path", "unknown")
+    metrics = _state(request).metrics
+    metrics.requests.labels(route, str(response.status_code)).inc()
+    metrics.seconds.labels(route).observe(seconds)
+    log = structlog.get_logger("es_recsys.service")
+    (log.error if failure.get("where") else log.info)(
+        "request",
+        method=request.method,
+        route=route,
+        status=response.status_code,
+        ms=round(seconds * 1_000, 1),
+        request_id=request_id,
+        how=response.headers.get("x-es-recsys"),
+        key_id=getattr(request.state, "key_id", "") or None,
+        **failure,
+    )
+    return response
+
+
+def _request_id(request: Request) -> str:
+    """Return the trace's id where the caller has one, else a new id."""
+    found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
+    return found.group(1) if found else secrets.token_hex(16)
+
+
+async def _unknown_path(request: Request, error: Any) -> Response:
+    kind = "method_not_allowed_exception" if error.status_code == 405 else "resource_not_found_exception"
+    reason = "This path is not served: /{index}/_search, /_msearch, /api/v1/events, /api/v1/recommend/{user_id} are."
+    return _error(ServiceError(error.status_code, kind, reason))
+
+
+def _error(error: ServiceError) -> Response:
+    return Response(orjson.dumps(error_body(error)), error.status, {**_PRODUCT, **error.headers}, media_type="application/json")

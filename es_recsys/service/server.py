@@ -1,0 +1,67 @@
+"""Runs the service."""
+
+from __future__ import annotations
+
+import socket
+from functools import partial
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from es_recsys.errors import InputError, SetupError
+from es_recsys.service.access import is_loopback
+from es_recsys.service.api_keys import ApiKeys
+from es_recsys.service.app import make_app
+from es_recsys.service.logs import set_up_logs
+from es_recsys.settings import Settings
+
+__all__ = ["bind", "serve"]
+
+
+def bind(settings: Settings, host: str, port: int) -> socket.socket:
+    """Return a socket that listens there.
+
+    Raises InputError for an address that others reach while there are no keys, SetupError where it can't be used.
+    """
+    if not is_loopback(host) and not ApiKeys(settings).all():
+        raise InputError(
+            "Without keys the service listens on this machine only.", "Make one first: es-recsys keys create --scope read"
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(2_048)
+    except OSError as error:
+        found.close()
+        raise SetupError(
+            f"{host}:{port} can't be listened on ({error.strerror}).", "Choose another with --host and --port."
+        ) from error
+    found.set_inheritable(True)
+    return found
+
+
+def serve(settings: Settings, listening: socket.socket, workers: int = 1) -> None:
+    """Serve until the process is told to end; requests that are under way are answered first."""
+    config = uvicorn.Config(
+        partial(_app, settings),
+        factory=True,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.service.shutdown_s,
+        lifespan="on",
+    )
+    set_up_logs()
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[listening])
+    else:
+        Multiprocess(config, sockets=[listening]).run()
+
+
+def _app(settings: Settings) -> FastAPI:
+    set_up_logs()
+    return make_app(settings)

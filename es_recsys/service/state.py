@@ -1,0 +1,144 @@
+"""What all requests of one process share: the client, the connections, the adopted indices, the counters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from es_recsys import engine
+from es_recsys.client import AsyncClient
+from es_recsys.engine.connect import authorization_headers
+from es_recsys.engine.raw_requests import RawRequests
+from es_recsys.errors import EngineError, InputError, RecsysError
+from es_recsys.index.adopted_indices import adopted_indices
+from es_recsys.index_metadata import items_alias
+from es_recsys.query import Answer, Query
+from es_recsys.service.access import Access
+from es_recsys.service.api_keys import ApiKeys
+from es_recsys.service.circuit_breaker import CircuitBreaker
+from es_recsys.service.metrics import Metrics
+from es_recsys.service.search_body import BodyRules, Extension, UbiExtension
+from es_recsys.settings import Settings
+from es_recsys.types import Event
+
+__all__ = ["ServiceState"]
+
+
+class ServiceState:
+    """One store, served. Make it in the event loop that uses it, and `await close()` at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.access = Access(ApiKeys(settings), settings.service)
+        self.client = AsyncClient(settings=settings)
+        work = self.client.workspace
+        self._es = engine.connect_async(settings, work.url, work.find_url)
+        self._credentials = authorization_headers(settings)
+        self.raw = RawRequests(self._es)
+        self._breaker = CircuitBreaker()
+        self._adopted: dict[str, str] = {}
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._named = _named_indices(settings)
+        self._log = structlog.get_logger("es_recsys.service")
+
+    async def body_rules(self) -> BodyRules:
+        """Return what bodies may hold now, with the indices that are answered for."""
+        snapshots, service = self.client.workspace.snapshots, self.settings.service
+        try:
+            snapshot = snapshots.at_hand()
+            if snapshot is None:
+                snapshot = await asyncio.to_thread(snapshots.current)
+            self._adopted = adopted_indices(snapshot.metadata)
+        except RecsysError:
+            pass  # what was adopted before is answered for while the store can't be read
+        indices = {items_alias(self.settings.index): "_id", **self._adopted, **self._named}
+        return BodyRules(indices, service.allow_scripts, service.max_hits)
+
+    @property
+    def callers_credentials(self) -> Mapping[str, str]:
+        """The headers of a caller who gives no credentials for Elasticsearch."""
+        return self._credentials if self.settings.service.own_credentials else {}
+
+    async def ready(self) -> None:
+        """Return once the store answers. Raises RecsysError."""
+        await asyncio.to_thread(self.client.workspace.snapshots.current)
+        found = await self.raw.send("GET", "/", {**self._credentials, "accept": "application/json"}, timeout_s=5.0)
+        if found.status != 200:
+            raise EngineError(f"Elasticsearch answers {found.status}.", "See its log.")
+
+    async def rank(self, query: Query) -> Answer:
+        """Return the answer to a query.
+
+        Raises RecsysError, and TimeoutError where it takes too long or failed again and again.
+        """
+        if self._breaker.is_open:
+            raise TimeoutError
+        try:
+            async with asyncio.timeout(self.settings.service.deadline_s):
+                answer = await self.answer(query)
+        except InputError:
+            raise
+        except (RecsysError, TimeoutError):
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return answer
+
+    async def answer(self, query: Query) -> Answer:
+        """Return the answer to a query, however long it takes. Raises RecsysError."""
+        with self.metrics.stage("ranking"):
+            answer = await self.client.execute(query)
+        for name in answer.ranking.degraded:
+            self.metrics.degraded.labels(name).inc()
+        return answer
+
+    def log_query(self, ubi: UbiExtension, ext: Extension | None, query_id: str) -> None:
+        """Record a query of UBI as a search, behind the answer; one of nobody, or without words, is no event."""
+        user_id, session_id = (None, None) if ext is None else (ext.user_id, ext.session_id)
+        session_id = session_id or ubi.client_id
+        if not ubi.user_query or (user_id is None and session_id is None):
+            return
+        try:
+            event = Event(
+                event_type="search",
+                timestamp=datetime.now(UTC),
+                user_id=user_id,
+                session_id=session_id,
+                query=ubi.user_query,
+                query_id=query_id,
+            )
+        except ValueError:
+            self.metrics.events.labels("rejected").inc()
+            return
+        self.in_background([event])
+
+    def in_background(self, events: Sequence[Event]) -> None:
+        """Record events behind the answer."""
+        task = asyncio.get_running_loop().create_task(self._record(events))
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+
+    async def _record(self, events: Sequence[Event]) -> None:
+        try:
+            report = await self.client.put_events(events)
+        except RecsysError as error:
+            self.metrics.events.labels("failed").inc(len(events))
+            self._log.error("events_failed", error=type(error).__name__)
+        else:
+            self.metrics.events.labels("added").inc(report.added)
+
+    async def close(self) -> None:
+        """Write what is under way, and close all connections."""
+        if self._writing:
+            await asyncio.gather(*self._writing, return_exceptions=True)
+        await self._es.close()
+        await self.client.close()
+
+
+def _named_indices(settings: Settings) -> dict[str, str]:
+    return {name: field or "_id" for name, _, field in (each.partition("=") for each in settings.service.indices)}
