@@ -18,6 +18,7 @@ from es_recsys.errors import InputError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.ratings import RatingScale
 from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
+from es_recsys.serving.body_search import on_behalf
 from es_recsys.serving.concurrent_answers import ConcurrentAnswers, answer_flow
 from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
@@ -341,6 +342,11 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
     async def execute(self, query: Query) -> Answer:
         """See `Client.execute`."""
         return await self._answers.answer(_checked(query))
+
+    async def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
+        """Answer a search by a body that is somebody else's: with their headers, credentials among them, and URL parameters."""
+        checked = _checked(query)
+        return await self._run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 
     async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """See `Client.execute_many`."""

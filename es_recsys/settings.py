@@ -168,8 +168,7 @@ class EncoderSettings(BaseModel):
 class ServiceSettings(BaseModel):
     """Settings of `es-recsys serve`.
 
-    indices: that are answered for beside those that `items sync` and `items load` read, each as NAME or NAME=FIELD_OF_ITEM_ID.
-    window: how many of the first hits of a query are ranked. max_hits: the largest from + size; max_body_kib: of one request.
+    max_hits: the largest from + size; max_body_kib: of one request.
     own_credentials: whether the service's credentials for Elasticsearch stand for a caller who gives none.
     user_token_secret: what tokens of users are signed with that a public key takes. requests_per_minute: of one key (0: any
     number). allowed_origins: of web pages that may call.
@@ -179,8 +178,6 @@ class ServiceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    indices: tuple[str, ...] = ()
-    window: int = Field(default=200, ge=10, le=1_000)
     max_hits: int = Field(default=1_000, ge=10, le=10_000)
     max_body_kib: int = Field(default=1_024, ge=1)
     allow_scripts: bool = False

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,47 +15,34 @@ from starlette.responses import Response
 
 from es_recsys.engine.raw_requests import RawResponse
 from es_recsys.errors import InputError, RecsysError
+from es_recsys.query import Answer
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
-from es_recsys.service.personal_search import PersonalSearch, neutral_reason, personal_page, plan_search, their_page
 from es_recsys.service.request_body import read_body
-from es_recsys.service.search_body import (
-    PARAMETERS,
-    BodyRules,
-    Extension,
-    UbiExtension,
-    check_body,
-    parse_json,
-    take_extensions,
-    whole,
-)
+from es_recsys.service.search_body import PARAMETERS, BodyRules, parse_json
+from es_recsys.service.search_request import SearchRequest, read_search
 from es_recsys.service.state import ServiceState
 
 __all__ = ["info", "msearch", "search"]
 
 _FORWARDED = ("authorization", "accept", "content-type", "x-opaque-id", "traceparent", "user-agent")
+_OF_THE_CALLER = ("authorization", "x-opaque-id", "traceparent")
 _RETURNED = ("content-type", "warning", "x-elastic-product", "x-opaque-id")
 _HOW = "x-es-recsys"
 _MOST_SEARCHES = 100
+_JSON_TYPES = frozenset(
+    f"application/{name}" for name in ("json", "x-ndjson", "vnd.elasticsearch+json", "vnd.elasticsearch+x-ndjson")
+)
+# What shapes the text of an answer, which is written anew here, or has no meaning for one search.
+_NOT_IN_FLOWS = frozenset({"pretty", "human", "error_trace", "from", "size", "max_concurrent_searches"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Search:
-    """One search as it was sent: what goes to Elasticsearch, and what becomes of the answer.
+class _Outcome:
+    """What the ranking of a search came to: an answer, or why there is none."""
 
-    personal: None where it is passed through, for `reason`.
-    """
-
-    body: Mapping[str, Any]
-    ext: Extension | None
-    ubi: UbiExtension | None
-    personal: PersonalSearch | None
-    reason: str | None
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the answer is Elasticsearch's byte for byte."""
-        return self.ext is None and self.ubi is None
+    answer: Answer | None = None
+    failure: RecsysError | TimeoutError | None = None
 
 
 async def info(request: Request, state: ServiceState) -> Response:
@@ -67,140 +53,187 @@ async def info(request: Request, state: ServiceState) -> Response:
 
 async def search(request: Request, state: ServiceState, caller: Caller, index: str) -> Response:
     """Answer `/{index}/_search`."""
-    started = time.perf_counter()
     rules = await state.body_rules()
-    id_field = rules.id_field(index)
-    raw = await read_body(request, state.settings.service.max_body_kib << 10)
+    rules.check_indices(index)
+    raw = await _body(request, state)
     parameters = _parameters(request)
-    one = _read(parse_json(raw), parameters, id_field, rules, state.settings.service.window, caller)
-    path = f"/{quote(index, safe=',')}/_search"
-    if one.personal is None:
-        body = raw if one.is_plain else orjson.dumps(one.body)
-        found = await _send(request, state, request.method if one.is_plain else "POST", path, body or None, parameters)
-        if one.is_plain or found.status != 200:
-            return _response(found, found.body, {_HOW: "passed-through"})
-        return _json(found, await _finish(one, orjson.loads(found.body), state, started), one)
-    left = {name: value for name, value in parameters.items() if name not in ("size", "from")}
-    found = await _send(request, state, "POST", path, orjson.dumps(one.personal.body), left)
-    if found.status != 200:
-        return _response(found, found.body)
-    return _json(found, await _finish(one, orjson.loads(found.body), state, started), one)
+    one = _read(index, raw, parameters, rules, request, state, caller)
+    outcome = await _rank(one, request, state)
+    if outcome.answer is not None:
+        answered = _personal(one, outcome.answer)
+        state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
+        headers = {"x-elastic-product": "Elasticsearch", "content-type": _answer_type(request), _HOW: _how([answered])}
+        return Response(orjson.dumps(answered), 200, headers)
+    body = raw if one.is_plain else orjson.dumps(one.body)
+    method = request.method if one.is_plain else "POST"
+    found = await _send(request, state, method, f"/{quote(index, safe=',')}/_search", body or None, parameters)
+    if one.is_plain or found.status != 200:
+        return _response(found, found.body, {_HOW: "passed-through"})
+    answered = _neutral(one, outcome, orjson.loads(found.body), state)
+    return _response(found, orjson.dumps(answered), {_HOW: _how([answered])})
 
 
 async def msearch(request: Request, state: ServiceState, caller: Caller, index: str | None = None) -> Response:
     """Answer `/_msearch` and `/{index}/_msearch`."""
-    started = time.perf_counter()
-    raw = await read_body(request, state.settings.service.max_body_kib << 10)
+    rules = await state.body_rules()
+    raw = await _body(request, state)
     parameters = _parameters(request)
-    lines = [line for line in raw.split(b"\n") if line.strip() or line]
-    if lines and not lines[-1].strip():
+    pairs = _pairs(raw)
+    searches: list[SearchRequest] = []
+    for header, body in pairs:
+        found_index, given = _header(parse_json(header), index)
+        rules.check_indices(found_index)
+        searches.append(_read(found_index, body, {**parameters, **given}, rules, request, state, caller))
+    path = "/_msearch" if index is None else f"/{quote(index, safe=',')}/_msearch"
+    if all(one.is_plain for one in searches):
+        found = await _send(request, state, request.method, path, raw, parameters)
+        return _response(found, found.body, {_HOW: "passed-through"})
+    outcomes = await asyncio.gather(*(_rank(one, request, state) for one in searches))
+    left = [number for number, outcome in enumerate(outcomes) if outcome.answer is None]
+    sent = b"".join(_line(searches[number], pairs[number]) for number in left)
+    theirs: dict[str, Any] = {"took": 0, "responses": []}
+    head = RawResponse(200, {"x-elastic-product": "Elasticsearch", "content-type": _answer_type(request)}, b"")
+    if left:
+        head = await _send(request, state, "POST", path, sent, parameters)
+        if head.status != 200:
+            return _response(head, head.body)
+        theirs = orjson.loads(head.body)
+    by_number = dict(zip(left, theirs["responses"], strict=True))
+    responses = [
+        _one_of_many(one, outcome, by_number.get(number), state)
+        for number, (one, outcome) in enumerate(zip(searches, outcomes, strict=True))
+    ]
+    return _response(head, orjson.dumps({**theirs, "responses": responses}), {_HOW: _how(responses)})
+
+
+def _pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
+    lines = raw.split(b"\n")
+    if not lines[-1].strip():
         lines.pop()
     if not lines or len(lines) % 2:
         raise ServiceError(400, "parsing_exception", "_msearch takes pairs of lines: a header and a body.")
     if len(lines) > 2 * _MOST_SEARCHES:
         raise ServiceError(400, "illegal_argument_exception", f"{_MOST_SEARCHES} searches at once are the most.")
-    rules = await state.body_rules()
-    searches = []
-    for header, body in zip(lines[::2], lines[1::2], strict=True):
-        id_field = rules.id_field(_index_of(parse_json(header), index))
-        searches.append(_read(parse_json(body), {}, id_field, rules, state.settings.service.window, caller))
-    path = "/_msearch" if index is None else f"/{quote(index, safe=',')}/_msearch"
-    if all(one.is_plain for one in searches):
-        found = await _send(request, state, request.method, path, raw, parameters)
-        return _response(found, found.body, {_HOW: "passed-through"})
-    sent = b"".join(
-        header + b"\n" + (body if one.is_plain else orjson.dumps(one.body if one.personal is None else one.personal.body)) + b"\n"
-        for one, header, body in zip(searches, lines[::2], lines[1::2], strict=True)
-    )
-    found = await _send(request, state, "POST", path, sent, parameters)
-    if found.status != 200:
-        return _response(found, found.body)
-    whole_answer = orjson.loads(found.body)
-    whole_answer["responses"] = await asyncio.gather(
-        *(_finish_one(one, each, state, started) for one, each in zip(searches, whole_answer["responses"], strict=True))
-    )
-    return _json(found, whole_answer, *searches)
+    return list(zip(lines[::2], lines[1::2], strict=True))
 
 
-def _index_of(header: Mapping[str, Any], index: str | None) -> str:
+def _header(header: Mapping[str, Any], index: str | None) -> tuple[str, dict[str, str]]:
+    """Return the index that a header of `_msearch` names, and its parameters. Raises ServiceError."""
     named = header.get("index", index)
     if isinstance(named, list):
         named = ",".join(map(str, named))
     if not isinstance(named, str) or not named:
         raise ServiceError(400, "illegal_argument_exception", "An index has to be named, in the path or in each header.")
-    return named
+    given = {name: value for name, value in header.items() if name != "index"}
+    if given.keys() - PARAMETERS:
+        raise ServiceError(400, "illegal_argument_exception", "A header has a parameter that isn't passed on.")
+    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    return named, texts
 
 
-async def _finish_one(one: _Search, response: dict[str, Any], state: ServiceState, started: float) -> dict[str, Any]:
+def _line(one: SearchRequest, pair: tuple[bytes, bytes]) -> bytes:
+    return pair[0] + b"\n" + (pair[1] if one.is_plain else orjson.dumps(one.body)) + b"\n"
+
+
+def _one_of_many(one: SearchRequest, outcome: _Outcome, response: dict[str, Any] | None, state: ServiceState) -> dict[str, Any]:
+    """Return one of the responses of `_msearch`."""
+    if outcome.answer is not None:
+        state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
+        return {**_personal(one, outcome.answer), "status": 200}
+    assert response is not None
     if one.is_plain or "error" in response:
         return response
     try:
-        return {**await _finish(one, response, state, started), "status": response.get("status", 200)}
+        return _neutral(one, outcome, response, state)
     except ServiceError as error:
         return error_body(error)
 
 
 def _read(
-    body: dict[str, Any], parameters: Mapping[str, str], id_field: str, rules: BodyRules, window: int, caller: Caller
-) -> _Search:
-    """Read one search and check it. Raises ServiceError."""
-    page = {name: whole(parameters, name, 0) for name in ("from", "size") if name in parameters}
-    check_body({**body, **page}, rules)
-    rest, ext, ubi = take_extensions(body)
-    reason = neutral_reason(ext)
-    if ext is None or reason is not None:
-        return _Search(rest, ext, ubi, None, reason)
-    caller.check_person(ext.user_id, ext.user_token, explain=bool(ext.explain))
-    planned = plan_search({**rest, **page}, parameters, ext, ubi, id_field, window)
-    if isinstance(planned, str):
-        return _Search(rest, ext, ubi, None, planned)
+    index: str,
+    raw: bytes,
+    parameters: Mapping[str, str],
+    rules: BodyRules,
+    request: Request,
+    state: ServiceState,
+    caller: Caller,
+) -> SearchRequest:
+    one = read_search(index, parse_json(raw), parameters, rules, caller)
+    if one.query is not None and "authorization" not in request.headers and state.withholds_credentials:
+        return replace(one, query=None, reason="no Authorization came with it")
+    return one
+
+
+async def _rank(one: SearchRequest, request: Request, state: ServiceState) -> _Outcome:
+    """Have the flows of the Python client answer a personal search."""
+    if one.query is None:
+        return _Outcome()
+    headers = {name: value for name in _OF_THE_CALLER if (value := request.headers.get(name)) is not None}
+    given = {name: value for name, value in one.parameters.items() if name not in _NOT_IN_FLOWS}
     try:
-        planned.query(["-"])
-    except InputError as error:
-        raise from_recsys_error(error) from error
-    return _Search(rest, ext, ubi, planned, None)
-
-
-async def _finish(one: _Search, response: dict[str, Any], state: ServiceState, started: float) -> dict[str, Any]:
-    """Return what is answered in place of Elasticsearch's response to a search."""
-    query_id, said = None, None
-    if one.personal is not None:
-        response, said = await _ranked(one.personal, response, state)
-        query_id = said.get("query_id")
-        response["took"] = int((time.perf_counter() - started) * 1_000)
-    elif one.ext is not None:
-        said = {"personal": False, "passed_through": one.reason}
-        state.metrics.passed_through.inc()
-    if said is not None:
-        response = {**response, "_es_recsys": said}
-    if one.ubi is not None:
-        query_id = one.ubi.query_id or query_id or str(uuid.uuid4())
-        response = {**response, "ext": {"ubi": {"query_id": query_id}}}
-        state.log_query(one.ubi, one.ext, query_id)
-    return response
-
-
-async def _ranked(search: PersonalSearch, response: dict[str, Any], state: ServiceState) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the personal page and what is said about it; Elasticsearch's own page where the ranking fails."""
-    ids = search.item_ids(response)
-    if not ids:
-        return their_page(search, response), {"personal": False, "passed_through": "there is nothing to rank"}
-    try:
-        answer = await state.rank(search.query(ids))
+        return _Outcome(await state.rank(one.query, headers, given))
     except (RecsysError, TimeoutError) as error:
-        if isinstance(error, InputError):
-            raise from_recsys_error(error) from error
-        state.metrics.fallbacks.inc()
-        return their_page(search, response), {"personal": False, "fallback": type(error).__name__}
-    said: dict[str, Any] = {
-        "personal": True,
-        "query_id": answer.answer_id,
-        "window": search.window,
-        "unknown": sum(1 for found in answer.unknown),
-    }
+        return _Outcome(failure=error)
+
+
+def _personal(one: SearchRequest, answer: Answer) -> dict[str, Any]:
+    """Return the answer in Elasticsearch's shape."""
+    response: dict[str, Any] = dict(answer.response or {})
+    said: dict[str, Any] = {"personal": not answer.unranked, "query_id": answer.answer_id}
+    if answer.unranked:
+        said["passed_through"] = answer.unranked
     if answer.ranking.degraded:
         said["degraded"] = list(answer.ranking.degraded)
-    return personal_page(search, response, answer), said
+    if one.explains:
+        hits = [
+            {**theirs, "_es_recsys": {"item_id": hit.item_id, "parts": dict(hit.parts), "because": list(hit.because)}}
+            for theirs, hit in zip(response["hits"]["hits"], answer.hits, strict=True)
+        ]
+        response["hits"] = {**response["hits"], "hits": hits}
+    response["_es_recsys"] = said
+    return _with_query_id(one, response, answer.answer_id)
+
+
+def _neutral(one: SearchRequest, outcome: _Outcome, response: dict[str, Any], state: ServiceState) -> dict[str, Any]:
+    """Return Elasticsearch's own answer with what is to be said about it.
+
+    Raises ServiceError where it was not Elasticsearch that found something wrong with the search.
+    """
+    if isinstance(outcome.failure, InputError):
+        raise from_recsys_error(outcome.failure) from outcome.failure
+    if outcome.failure is not None:
+        state.breaker.failed()
+        state.metrics.fallbacks.inc()
+        response = {**response, "_es_recsys": {"personal": False, "fallback": type(outcome.failure).__name__}}
+    elif one.ext is not None:
+        state.metrics.passed_through.inc()
+        response = {**response, "_es_recsys": {"personal": False, "passed_through": one.reason}}
+    query_id = str(uuid.uuid4())
+    state.log_query(one.ubi, one.ext, query_id)
+    return _with_query_id(one, response, query_id)
+
+
+def _with_query_id(one: SearchRequest, response: dict[str, Any], query_id: str) -> dict[str, Any]:
+    """Return the response with the query's id where UBI is spoken."""
+    return response if one.ubi is None else {**response, "ext": {"ubi": {"query_id": one.ubi.query_id or query_id}}}
+
+
+def _how(responses: Sequence[Mapping[str, Any]]) -> str:
+    """Return in a word what became of the searches."""
+    said = [each.get("_es_recsys", {}) for each in responses]
+    if any("fallback" in each for each in said):
+        return "fallback"
+    personal = [bool(each.get("personal")) for each in said]
+    return "personal" if all(personal) else "mixed" if any(personal) else "passed-through"
+
+
+async def _body(request: Request, state: ServiceState) -> bytes:
+    """Return the body. Raises ServiceError for one that isn't JSON by its type: what can't be read here can't be checked."""
+    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+    raw = await read_body(request, state.settings.service.max_body_kib << 10)
+    if raw and kind not in _JSON_TYPES:
+        raise ServiceError(415, "media_type_header_exception", "The body has to be JSON (application/json, or x-ndjson).")
+    return raw
 
 
 def _parameters(request: Request) -> dict[str, str]:
@@ -221,41 +254,18 @@ async def _send(
     parameters: Mapping[str, str] | None = None,
 ) -> RawResponse:
     headers = {name: value for name in _FORWARDED if (value := request.headers.get(name)) is not None}
-    if body is not None:
-        _check_content_type(headers.get("content-type"))
-    headers = {**headers, **({} if "authorization" in headers else state.callers_credentials)}
+    headers = {**({} if "authorization" in headers else state.callers_credentials), **headers}
     target = path + (f"?{urlencode(parameters)}" if parameters else "")
     with state.metrics.stage("elasticsearch"):
         return await state.raw.send(method, target, headers, body, timeout_s=state.settings.search.timeout_s)
 
 
-def _check_content_type(given: str | None) -> None:
-    """Raise ServiceError for a body that isn't JSON: what can't be read here can't be checked."""
-    kind = (given or "application/json").split(";")[0].strip().lower()
-    if kind not in {
-        "application/json",
-        "application/x-ndjson",
-        "application/vnd.elasticsearch+json",
-        "application/vnd.elasticsearch+x-ndjson",
-    }:
-        raise ServiceError(415, "media_type_header_exception", "The body has to be JSON (application/json, or x-ndjson).")
+def _answer_type(request: Request) -> str:
+    """Return the type of an answer that is written here: the one that the caller asks for."""
+    accepted = request.headers.get("accept", "")
+    return accepted if accepted.startswith("application/vnd.elasticsearch+json") else "application/json"
 
 
 def _response(found: RawResponse, body: bytes, more: Mapping[str, str] | None = None) -> Response:
     headers = {name: value for name in _RETURNED if (value := found.headers.get(name)) is not None}
     return Response(body, found.status, {**headers, **(more or {})})
-
-
-def _json(found: RawResponse, body: Any, *searches: _Search) -> Response:
-    return _response(found, orjson.dumps(body), {_HOW: _how(body, searches)})
-
-
-def _how(body: Mapping[str, Any], searches: Sequence[_Search]) -> str:
-    """Return in a word what became of the searches."""
-    answers = body.get("responses", [body])
-    said = [each.get("_es_recsys", {}) for each in answers]
-    if any("fallback" in each for each in said):
-        return "fallback"
-    if all(each.get("personal") for each in said):
-        return "personal"
-    return "passed-through" if not any(each.get("personal") for each in said) else "mixed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,34 +36,29 @@ _MOST_NESTED = 60
 class BodyRules:
     """What bodies may hold.
 
-    indices: those that are answered for and may be named inside of a body, as by a terms lookup; each with the field of its item
-    id. most: hits (from + size), and the largest of any size.
+    indices: those that are answered for, which may be named inside of a body, too, as by a terms lookup. most: hits (from +
+    size), and the largest of any size.
     """
 
-    indices: Mapping[str, str]
+    indices: Collection[str]
     allow_scripts: bool = False
     most: int = 1_000
 
-    def id_field(self, index: str) -> str:
-        """Return the field of the item id of an index, or of several with commas between. Raises ServiceError for another one."""
-        fields = [self.indices.get(name) for name in index.split(",")]
-        if None in fields:
+    def check_indices(self, names: str) -> None:
+        """Raise ServiceError where an index, or one of several with commas between, isn't answered for."""
+        if not set(names.split(",")) <= set(self.indices):
             raise ServiceError(
                 404,
                 "index_not_found_exception",
-                "The store has not adopted this index. Adopt it: es-recsys items sync --from-index NAME; or name it in "
-                "ES_RECSYS_SERVICE__INDICES.",
+                "The store has not adopted this index. Adopt it: es-recsys items sync --from-index NAME",
             )
-        if len(set(fields)) > 1:
-            raise ServiceError(400, "illegal_argument_exception", "The items of these indices are named by different fields.")
-        return str(fields[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Extension:
     """What `ext.es_recsys` says: who asks, and how personal the answer is to be.
 
-    words: of the query, where its DSL hides them.
+    words: that the query stands for, for the log of answers.
     """
 
     user_id: str | None = None

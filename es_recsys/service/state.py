@@ -13,8 +13,7 @@ from es_recsys import engine
 from es_recsys.client import AsyncClient
 from es_recsys.engine.connect import authorization_headers
 from es_recsys.engine.raw_requests import RawRequests
-from es_recsys.errors import EngineError, InputError, RecsysError
-from es_recsys.index.adopted_indices import adopted_indices
+from es_recsys.errors import EngineError, RecsysError
 from es_recsys.index_metadata import items_alias
 from es_recsys.query import Answer, Query
 from es_recsys.service.access import Access
@@ -22,6 +21,7 @@ from es_recsys.service.api_keys import ApiKeys
 from es_recsys.service.circuit_breaker import CircuitBreaker
 from es_recsys.service.metrics import Metrics
 from es_recsys.service.search_body import BodyRules, Extension, UbiExtension
+from es_recsys.serving.body_search import adopted_indices
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
@@ -40,10 +40,9 @@ class ServiceState:
         self._es = engine.connect_async(settings, work.url, work.find_url)
         self._credentials = authorization_headers(settings)
         self.raw = RawRequests(self._es)
-        self._breaker = CircuitBreaker()
-        self._adopted: dict[str, str] = {}
+        self.breaker = CircuitBreaker()
+        self._adopted = {items_alias(settings.index): "_id"}
         self._writing: set[asyncio.Task[Any]] = set()
-        self._named = _named_indices(settings)
         self._log = structlog.get_logger("es_recsys.service")
 
     async def body_rules(self) -> BodyRules:
@@ -56,13 +55,17 @@ class ServiceState:
             self._adopted = adopted_indices(snapshot.metadata)
         except RecsysError:
             pass  # what was adopted before is answered for while the store can't be read
-        indices = {items_alias(self.settings.index): "_id", **self._adopted, **self._named}
-        return BodyRules(indices, service.allow_scripts, service.max_hits)
+        return BodyRules(self._adopted.keys(), service.allow_scripts, service.max_hits)
 
     @property
     def callers_credentials(self) -> Mapping[str, str]:
         """The headers of a caller who gives no credentials for Elasticsearch."""
         return self._credentials if self.settings.service.own_credentials else {}
+
+    @property
+    def withholds_credentials(self) -> bool:
+        """Whether the service has credentials for Elasticsearch and doesn't lend them."""
+        return bool(self._credentials) and not self.settings.service.own_credentials
 
     async def ready(self) -> None:
         """Return once the store answers. Raises RecsysError."""
@@ -71,34 +74,38 @@ class ServiceState:
         if found.status != 200:
             raise EngineError(f"Elasticsearch answers {found.status}.", "See its log.")
 
-    async def rank(self, query: Query) -> Answer:
-        """Return the answer to a query.
+    async def rank(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
+        """Return the answer to a caller's search by a body.
 
-        Raises RecsysError, and TimeoutError where it takes too long or failed again and again.
+        Raises RecsysError, and TimeoutError where it takes too long or the ones before failed.
         """
-        if self._breaker.is_open:
+        if self.breaker.is_open:
             raise TimeoutError
-        try:
+        with self.metrics.stage("ranking"):
             async with asyncio.timeout(self.settings.service.deadline_s):
-                answer = await self.answer(query)
-        except InputError:
-            raise
-        except (RecsysError, TimeoutError):
-            self._breaker.failed()
-            raise
-        self._breaker.succeeded()
+                answer = await self.client.execute_on_behalf(query, headers, parameters)
+        self.breaker.succeeded()
+        self._count_degraded(answer)
         return answer
 
     async def answer(self, query: Query) -> Answer:
         """Return the answer to a query, however long it takes. Raises RecsysError."""
         with self.metrics.stage("ranking"):
             answer = await self.client.execute(query)
-        for name in answer.ranking.degraded:
-            self.metrics.degraded.labels(name).inc()
+        self._count_degraded(answer)
         return answer
 
-    def log_query(self, ubi: UbiExtension, ext: Extension | None, query_id: str) -> None:
-        """Record a query of UBI as a search, behind the answer; one of nobody, or without words, is no event."""
+    def _count_degraded(self, answer: Answer) -> None:
+        for name in answer.ranking.degraded:
+            self.metrics.degraded.labels(name).inc()
+
+    def log_query(self, ubi: UbiExtension | None, ext: Extension | None, query_id: str) -> None:
+        """Record a query of UBI as a search, behind the answer; one of nobody, or without words, is no event.
+
+        query_id: unless it names its own.
+        """
+        if ubi is None:
+            return
         user_id, session_id = (None, None) if ext is None else (ext.user_id, ext.session_id)
         session_id = session_id or ubi.client_id
         if not ubi.user_query or (user_id is None and session_id is None):
@@ -110,7 +117,7 @@ class ServiceState:
                 user_id=user_id,
                 session_id=session_id,
                 query=ubi.user_query,
-                query_id=query_id,
+                query_id=ubi.query_id or query_id,
             )
         except ValueError:
             self.metrics.events.labels("rejected").inc()
@@ -138,7 +145,3 @@ class ServiceState:
             await asyncio.gather(*self._writing, return_exceptions=True)
         await self._es.close()
         await self.client.close()
-
-
-def _named_indices(settings: Settings) -> dict[str, str]:
-    return {name: field or "_id" for name, _, field in (each.partition("=") for each in settings.service.indices)}

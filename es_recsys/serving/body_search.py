@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from elasticsearch import BadRequestError, NotFoundError
 
 from es_recsys.errors import InputError
 from es_recsys.index.stored_metadata import error_reason
-from es_recsys.index_metadata import IndexMetadata
+from es_recsys.index_metadata import IndexMetadata, items_alias
 from es_recsys.query import Hit, Query, Ranking
 from es_recsys.search.body_window import (
     WINDOW,
@@ -30,7 +30,9 @@ from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.operations import Flow, MultiGet, MultiSearch, Search
 
-__all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "search_by_body"]
+__all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "adopted_indices", "on_behalf", "search_by_body"]
+
+T = TypeVar("T")
 
 ADOPTED = "adopted"
 """Note of a version: name of an index that its items come from -> where the item ids are in it."""
@@ -48,11 +50,36 @@ class BodyAnswer:
     unranked: str = ""
 
 
+def adopted_indices(metadata: IndexMetadata) -> dict[str, str]:
+    """Return each index that bodies may run on, and where the item ids are in it: the store's own items, and those adopted."""
+    return {items_alias(metadata.store): "_id", **metadata.notes.get(ADOPTED, {})}
+
+
+def on_behalf(flow: Flow[T], headers: Mapping[str, str], parameters: Mapping[str, str]) -> Flow[T]:
+    """Run a flow whose search by a body goes out as somebody else's; all other operations stay the store's own.
+
+    headers: with the credentials of whose it is, if there are any. parameters: of the URL.
+    """
+    try:
+        operation = next(flow)
+        while True:
+            if isinstance(operation, Search):
+                operation = replace(operation, headers=headers, parameters=parameters)
+            try:
+                result = yield operation
+            except Exception as error:
+                operation = flow.throw(error)
+            else:
+                operation = flow.send(result)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
 def adopted_id_field(metadata: IndexMetadata, index: str) -> str:
     """Return where the item ids are in an index that the store has adopted. Raises InputError for another."""
-    adopted: Mapping[str, str] = metadata.notes.get(ADOPTED, {})
+    adopted = adopted_indices(metadata)
     if index not in adopted:
-        known = f"It has adopted {', '.join(adopted)}. " if adopted else ""
+        known = f"It has adopted {', '.join(names)}. " if (names := list(adopted)[1:]) else ""
         raise InputError(
             f"The store {metadata.store!r} has not adopted the index {index}.",
             f"{known}es-recsys items sync --from-index {index}",

@@ -8,7 +8,7 @@ An operation says here, once for all drivers, which requests to Elasticsearch it
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -227,13 +227,21 @@ class MultiSearch:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """One search with a body that is sent as it is. Result: the response's body."""
+    """One search with a body that is sent as it is. Result: the response's body.
+
+    headers: beside or in place of the client's own. parameters: of the URL.
+    """
 
     index: str
     body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
     def steps(self) -> Steps[Mapping[str, Any]]:
-        response = yield _plain_request("POST", f"/{quote(self.index, safe=',*-')}/_search", params={}, body=self.body)
+        path = f"/{quote(self.index, safe=',*-')}/_search"
+        request = _plain_request("POST", path, params=self.parameters, body=self.body)
+        request.arguments["headers"].update(self.headers)
+        response = yield request
         return response.body  # type: ignore[no-any-return]
 
 
