@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ def serve(
     listening = bind(settings, host, port)
     shown = f"[{host}]" if ":" in host else host
     say(f"Serving the store {settings.index} at http://{shown}:{listening.getsockname()[1]}; Ctrl-C ends it.")
+    sys.stdout.flush()
     run(settings, listening, workers)
 
 

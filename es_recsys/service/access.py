@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import time
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from limits import parse
@@ -20,12 +21,16 @@ from es_recsys.settings import ServiceSettings
 __all__ = ["Access", "Caller", "is_loopback", "user_token"]
 
 KEY_HEADER = "x-api-key"
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def is_loopback(host: str) -> bool:
     """Return whether a host is this machine and no other can reach it."""
-    return host in _LOOPBACK or host.startswith("127.")
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def user_token(secret: str, user_id: str, expires: int) -> str:

@@ -45,8 +45,10 @@ def bind(settings: Settings, host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings, listening: socket.socket, workers: int = 1) -> None:
     """Serve until the process is told to end; requests that are under way are answered first."""
+    # Workers get them pickled, which what `load_settings` returns can't be.
+    plain = Settings.model_construct(**dict(settings))
     config = uvicorn.Config(
-        partial(_app, settings),
+        partial(_app, plain),
         factory=True,
         workers=workers,
         log_config=None,

@@ -22,6 +22,7 @@ from es_recsys.service.circuit_breaker import CircuitBreaker
 from es_recsys.service.metrics import Metrics
 from es_recsys.service.search_body import BodyRules, Extension, UbiExtension
 from es_recsys.serving.body_search import adopted_indices
+from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
 from es_recsys.types import Event
 
@@ -51,11 +52,16 @@ class ServiceState:
         try:
             snapshot = snapshots.at_hand()
             if snapshot is None:
-                snapshot = await asyncio.to_thread(snapshots.current)
+                snapshot = await asyncio.to_thread(self._current)
             self._adopted = adopted_indices(snapshot.metadata)
         except RecsysError:
             pass  # what was adopted before is answered for while the store can't be read
         return BodyRules(self._adopted.keys(), service.allow_scripts, service.max_hits)
+
+    def _current(self) -> ServingSnapshot:
+        work = self.client.workspace
+        with work.translating_errors():
+            return work.snapshots.current()
 
     @property
     def callers_credentials(self) -> Mapping[str, str]:
@@ -69,7 +75,7 @@ class ServiceState:
 
     async def ready(self) -> None:
         """Return once the store answers. Raises RecsysError."""
-        await asyncio.to_thread(self.client.workspace.snapshots.current)
+        await asyncio.to_thread(self._current)
         found = await self.raw.send("GET", "/", {**self._credentials, "accept": "application/json"}, timeout_s=5.0)
         if found.status != 200:
             raise EngineError(f"Elasticsearch answers {found.status}.", "See its log.")
