@@ -76,13 +76,13 @@ class EpochTrial:
 
     @property
     def epochs(self) -> int:
-        """How many were trained."""
+        """How many were trained now, without those of a training that was broken off and is gone on with."""
         return len(self._scores)
 
     @property
     def alone(self) -> float:
-        """NDCG@20 of the best epoch, of the users whose answers were looked at."""
-        return max(self._scores)
+        """NDCG@20 of the best epoch, of the users whose answers were looked at; NaN where none was trained now."""
+        return max(self._scores, default=math.nan)
 
     def _promise(self, beside: MarginalGain, model: Model) -> float:
         without = max(beside.without, 1e-9)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,22 @@ def test_what_promises_nothing_gets_a_third(part: HoldoutSplit, monkeypatch: pyt
 def test_there_is_an_epoch_at_least(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     others = CoVisitation().fit(part.train, np.random.default_rng(0))
     assert [tried(part, CONFIG, beside, monkeypatch, 0.0).epochs for beside in (others, None)] == [1, 1]
+
+
+def test_a_trial_that_was_broken_off_goes_on(part: HoldoutSplit, tmp_path: Path) -> None:
+    """Also where nothing was left to be trained."""
+
+    def stop(done: int, total: int, figures: Mapping[str, float]) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    config = replace(CONFIG, epochs=2)
+    whole = EpochTrial("sasrec", part, 99.0, None).run(SASRec(config), 3, None, TrainingCallback())
+    with pytest.raises(KeyboardInterrupt):
+        EpochTrial("sasrec", part, 99.0, None).run(SASRec(config), 3, None, TrainingCallback(stop, tmp_path))
+    again = EpochTrial("sasrec", part, 99.0, None)
+    assert again.run(SASRec(config), 3, None, TrainingCallback(checkpoints=tmp_path)).fingerprint == whole.fingerprint
+    assert again.epochs == 0 and np.isnan(again.alone)
 
 
 def test_what_is_alone_gets_all_of_the_time(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
