@@ -16,6 +16,7 @@ from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import FactorModel, TrainingCallback
 from es_recsys.models.confidence import Confidence, idf
+from es_recsys.models.new_items import DISCOUNT, NewItems
 from es_recsys.models.types import HistoryBatch, decay
 
 __all__ = ["ALS", "ALSConfig"]
@@ -50,6 +51,7 @@ class ALS(FactorModel):
     name: ClassVar[str] = "als"
     config_class: ClassVar[type] = ALSConfig
     field: ClassVar[str | None] = "als_vector"
+    takes_new_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life"})
     _inverse: tuple[Mapping[str, NDArray[Any]], NDArray[np.float64]] | None = None
 
@@ -102,6 +104,16 @@ class ALS(FactorModel):
         if setting in ("scale", "b"):
             return replace(config, confidence=replace(config.confidence, **{setting: value}))
         return replace(config, **{setting: value})
+
+    def add_new_items(self, new: NewItems) -> Self:
+        """Add the factors of each new item; what is shared by all users stays that of the items with events."""
+        arrays, n = self._arrays, len(new.item_ids)
+        at = np.searchsorted(np.array(new.item_ids), np.array(self.item_ids[:]))
+        vectors, rarity = np.zeros((n, self.item_vectors.shape[1]), np.float32), np.zeros(n, arrays["idf"].dtype)
+        vectors[at], rarity[at] = self.item_vectors, arrays["idf"]
+        mixed = new.mixtures @ vectors, new.mixtures @ rarity
+        vectors[new.new], rarity[new.new] = DISCOUNT * mixed[0], mixed[1]
+        return self._set_learned(new.item_ids, {**arrays, "vectors": vectors, "idf": rarity})
 
     def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
         return np.array([self._fold(batch.one(user)) for user in range(len(batch))], np.float32)

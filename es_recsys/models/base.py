@@ -20,6 +20,7 @@ from es_recsys import artefact
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.item_ids import ItemIds
+from es_recsys.models.new_items import NewItems
 from es_recsys.models.types import HistoryBatch, encode
 from es_recsys.renamed import MODELS, current_keys, spellings
 from es_recsys.top_k import ScoredItems, top_scores
@@ -129,7 +130,8 @@ class Model(abc.ABC):
     product) or "neighbours" (an artefact beside the client, served as weighted ids). Scores are raw: only their order and their
     ratio to the model's own best count (ensemble.py). Answering needs numpy alone; loading maps the arrays and reads nothing.
 
-    reads_items: whether `fit` reads an `ItemTable`; then items without events may be among `item_ids`, too. stops_early: whether
+    reads_items: whether `fit` reads an `ItemTable`; then items without events may be among `item_ids`, too. takes_new_items:
+    whether `add_new_items` gives items without events a place. stops_early: whether
     `fit` learns in epochs and stops by `TrainingCallback.validate`. layout: counted up where the saved arrays come to mean
     something else, so that an older artefact is refused. inference_params: settings that only change how the model answers, so
     that trials of them need no new training. renamed_params: name of a setting in artefacts and tuned settings written before 0.2
@@ -145,6 +147,7 @@ class Model(abc.ABC):
     config_class: ClassVar[type]
     field: ClassVar[str | None] = None
     reads_items: ClassVar[bool] = False
+    takes_new_items: ClassVar[bool] = False
     stops_early: ClassVar[bool] = False
     layout: ClassVar[int] = 1
     inference_params: ClassVar[frozenset[str]] = frozenset()
@@ -318,6 +321,10 @@ class Model(abc.ABC):
 
         items: for models that read them. callback: hears of the progress of long trainings and keeps their checkpoints.
         """
+
+    def add_new_items(self, new: NewItems) -> Self:
+        """Give items without events a place by what they are like (see `new_items`), once; return itself."""
+        raise NotImplementedError
 
     def _set_learned(self, item_ids: Iterable[str], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Take what a training has learned; return itself."""

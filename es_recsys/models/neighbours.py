@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +13,15 @@ from es_recsys.dataset import History
 from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model
+from es_recsys.models.new_items import DISCOUNT, NewItems
 from es_recsys.models.types import HistoryBatch
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 
 # 12 bytes each, of every user that a client has at hand.
 _MOST_KEPT = 10_000
+# Entries of a row that new items are mixed of: the weakest ones cost most and say least.
+_MIXED = 200
 
 
 class Neighbours(Model):
@@ -34,12 +38,37 @@ class Neighbours(Model):
     """
 
     kind: ClassVar[str] = "neighbours"
+    takes_new_items: ClassVar[bool] = True
     inference_params: ClassVar[frozenset[str]] = frozenset({"half_life", "half_life_days"})
     _cached: tuple[tuple[bytes, ...], NDArray[np.float32]] | None = None
 
     def _learned(self, item_ids: ItemIds, rows: CSR) -> None:
         self._ids, self._fingerprint, self._cached = item_ids, None, None
         self._arrays = {"starts": rows.indptr, "items": rows.indices, "values": rows.data}
+
+    def add_new_items(self, new: NewItems) -> Self:
+        """Add a column and a row for each new item.
+
+        A row gets the strongest of the new columns, in proportion to how many there are; a new row has as many entries as any.
+        """
+        from scipy import sparse
+
+        arrays, n, most = self._arrays, len(new.item_ids), self.config.neighbours
+        at = np.searchsorted(np.array(new.item_ids), np.array(self.item_ids[:]))
+        sizes = np.diff(arrays["starts"])
+        known = sparse.csr_matrix((arrays["values"], (np.repeat(at, sizes), at[arrays["items"]])), shape=(n, n))
+        share = len(new.new) / max(n - len(new.new), 1)
+        columns = _strongest(DISCOUNT * (_strongest(known, _MIXED) @ new.mixtures.T), max(math.ceil(most * share), 1))
+        spread = sparse.csr_matrix((np.ones(len(new.new)), (np.arange(len(new.new)), new.new)), shape=(len(new.new), n))
+        whole = known + columns @ spread
+        rows = spread.T @ _strongest(new.mixtures @ whole, most)
+        # What comes of an item is never itself.
+        whole = (whole + rows - sparse.diags(rows.diagonal())).tocsr().astype(np.float32)
+        whole.eliminate_zeros()
+        whole.sort_indices()
+        found = CSR(whole.indptr.astype(np.int64), whole.indices.astype(np.int32), whole.data)
+        self._learned(ItemIds.of(new.item_ids), found)
+        return self
 
     def scorer(self, history: History) -> Callable[[Sequence[str]], NDArray[np.float32]]:
         return _SparseScores(self, history)
@@ -83,6 +112,18 @@ class Neighbours(Model):
                 at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
                 shares[event] = np.where(items[at] == item_idx, self._arrays["values"][row][at], 0.0)
         return by_liked(batch, shares * self._event_weights(batch)[:, None])
+
+
+def _strongest(matrix: Any, most: int) -> Any:
+    """Return a scipy CSR matrix with the `most` entries of each row that are furthest from 0."""
+    from scipy import sparse
+
+    matrix = matrix.tocsr()
+    sizes = np.diff(matrix.indptr)
+    rows = np.repeat(np.arange(matrix.shape[0]), sizes)
+    order = np.lexsort((-np.abs(matrix.data), rows))
+    kept = order[np.arange(len(order)) - np.repeat(matrix.indptr[:-1], sizes) < most]
+    return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
 class _SparseScores:

@@ -26,6 +26,7 @@ from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.item_table import item_table, plain_table
 from es_recsys.training.model_selection import TrainSpec, select
+from es_recsys.training.new_items import with_new_items
 from es_recsys.training.publish import UnservedModel, publish_version
 from es_recsys.training.selection_report import ExpectedQuality, Notes
 from es_recsys.training.training_record import TrainingRecord
@@ -96,7 +97,9 @@ def train_spec(
     segments, names = SEGMENTS in names, tuple(name for name in names if name != SEGMENTS)
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
     decided = (*names, *(shares or {}))
-    reading = any(MODELS[name].reads_items for name in decided) if decided else _has_texts(work, metadata)
+    reading = any(MODELS[name].reads_items for name in decided)
+    if not decided or any(MODELS[name].takes_new_items for name in decided):
+        reading = reading or _has_texts(work, metadata)
     items = item_table(work, metadata) if reading or segments else None
     return TrainSpec(
         names,
@@ -144,6 +147,9 @@ def train_and_publish(
     items = None if old.notes.get("bare") else spec.items or plain_table(work, old)
     notes = Notes(on_line)
     attempts = Attempts(notes, spec.required)
+    chosen = attempts.step(
+        "Items without events are left to their content", lambda: with_new_items(chosen, data, spec.items, notes), chosen
+    )
     table = attempts.step("Rankings learn nothing of the items' figures", lambda: compute_features(data, items, now), None)
     groups = None
     if spec.segments:
