@@ -71,7 +71,7 @@ class SqlTable:
         query = sa.select(*(self._table.c[name] for name in only or self.columns))
         if after is not None:
             column = self._table.c[after[0]]
-            query = query.where(column >= _bound(column, after[1], overlap_s))
+            query = query.where(column >= _bound(column, after[1], overlap_s, self._engine.dialect.name == "sqlite"))
         with self._reading() as connection:
             found = connection.execution_options(stream_results=True, yield_per=_BATCH).execute(query)
             for part in found.mappings().partitions():
@@ -138,12 +138,14 @@ def _engine(url: str, username: str | None, password: str | None) -> sa.Engine:
         raise MissingExtra(str(error.name), "postgresql" if "psycopg" in str(error.name) else str(error.name)) from error
 
 
-def _bound(column: sa.Column[Any], value: float | str, overlap_s: float) -> Any:
+def _bound(column: sa.Column[Any], value: float | str, overlap_s: float, is_sqlite: bool) -> Any:
     """Return a stored value of `highest` as the column has it, times earlier by the overlap."""
     import sqlalchemy as sa
 
     if isinstance(value, str) and isinstance(column.type, sa.DateTime):
-        return datetime.fromisoformat(value) - timedelta(seconds=overlap_s)
+        moment = datetime.fromisoformat(value) - timedelta(seconds=overlap_s)
+        # SQLite compares texts, with or without a fraction of the second.
+        return sa.literal(f"{moment:%Y-%m-%d %H:%M:%S}", sa.Text()) if is_sqlite else moment
     if isinstance(value, str) and isinstance(column.type, sa.Date):
         return datetime.fromisoformat(value).date()
     return value
