@@ -40,8 +40,9 @@ _EASE_ITEMS = 6_000
 _SEQUENCE_EVENTS = 10_000
 # The first models are tried however little time there is.
 _ALWAYS = 2
-# Co-visitation has the largest space and is the cheapest to try.
-_PATIENCE = {"covisitation": 1.5}
+# Co-visitation has the largest space and is the cheapest to try; what the sequence model takes here it takes twice more, to learn
+# all events and to learn those by which search weights are chosen.
+_PATIENCE = {"covisitation": 1.5, "sasrec": 0.7}
 # A model that was asked for by name is served with this share at least; unweighed ones with this before scaling.
 _NAMED_SHARE = 0.05
 _PLAIN_SHARE = 0.3
