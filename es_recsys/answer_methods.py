@@ -50,6 +50,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         query: str = "",
         *,
         image: bytes | Path | str | None = None,
+        audio: bytes | Path | str | None = None,
         body: Mapping[str, Any] | None = None,
         source_index: str | None = None,
         user_id: Id | None = None,
@@ -67,7 +68,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         explain: bool = False,
         facets: bool = False,
     ) -> A:
-        """Search by words, a picture (bytes or a path), or both; personally where a user or a session is named.
+        """Search by words, a picture, a sound (bytes or a path), or several of these; personally for a user or a session.
 
         body: a search body of your own in place of these, which runs as it is on `source_index`, an index that the store has
         adopted; its first 200 hits are ordered again for the user. Without a user, or with personalization 0, the answer is
@@ -76,6 +77,7 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         return self._answer(
             text=query,
             image=image,
+            audio=audio,
             body=body,
             source_index=source_index,
             user_id=user_id,

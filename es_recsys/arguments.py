@@ -27,6 +27,7 @@ __all__ = [
     "optional_mapping",
     "optional_number",
     "picture",
+    "sound",
     "text",
     "texts",
     "whole",
@@ -124,17 +125,26 @@ def text(name: str, value: Any) -> str:
 
 def picture(name: str, value: Any) -> bytes | None:
     """Return the bytes of a picture: those given, or those of the file at a path; None for None."""
+    return _file_bytes(name, value, "picture")
+
+
+def sound(name: str, value: Any) -> bytes | None:
+    """Return the bytes of a sound, as `picture` does."""
+    return _file_bytes(name, value, "sound")
+
+
+def _file_bytes(name: str, value: Any, kind: str) -> bytes | None:
     if value is None or isinstance(value, bytes):
         return value
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     if not isinstance(value, str | Path):
-        raise InputError(f"{name} is {_kind(value)}, not a picture.", "Give the bytes of a picture, or a path.")
+        raise InputError(f"{name} is {_kind(value)}, not a {kind}.", f"Give the bytes of a {kind}, or a path.")
     try:
         return Path(value).read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no path"
-        raise InputError(f"The picture {str(value)[:200]} can't be read ({why}).", "Give the path of a picture.") from error
+        raise InputError(f"The {kind} {str(value)[:200]} can't be read ({why}).", f"Give the path of a {kind}.") from error
 
 
 def whole(name: str, value: Any, least: float = -math.inf) -> int:

@@ -92,12 +92,12 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
         """Add and change items; make the store where there is none.
 
-        base: folder that the paths of pictures start from.
+        base: folder that the paths of pictures and sounds start from.
         """
         from es_recsys.jobs.load_items import insert_items
 
         if not isinstance(base, str | Path):
-            raise InputError("base is no path.", "Give the folder that the paths of pictures start from.")
+            raise InputError("base is no path.", "Give the folder that the paths of pictures and sounds start from.")
         given = arguments.instances("items", items, Item)
         # What is at hand is looked at before anything is written.
         return insert_items(self.workspace, list(given) if isinstance(items, Sequence | Item) else given, Path(base))

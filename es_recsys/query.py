@@ -48,7 +48,7 @@ _Flag = Annotated[bool, _read_by(arguments.flag)]
 
 
 class Query(BaseModel):
-    """Query of a store: a search where it has a text or a picture, a ranking where it has ids, else a recommendation.
+    """Query of a store: a search where it has a text, a picture or a sound, a ranking where it has ids, else a recommendation.
 
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
@@ -67,6 +67,7 @@ class Query(BaseModel):
 
     text: Annotated[str, _read_by(arguments.text, "query")] = ""
     image: Annotated[bytes | None, _read_by(arguments.picture)] = None
+    audio: Annotated[bytes | None, _read_by(arguments.sound)] = None
     body: Annotated[Mapping[str, Any] | None, _read_by(arguments.optional_mapping)] = None
     source_index: str | None = None
     user_id: _OptionalId = None
@@ -91,6 +92,16 @@ class Query(BaseModel):
     __eq__ = object.__eq__
     __hash__ = object.__hash__
 
+    @property
+    def media(self) -> dict[str, bytes]:
+        """The picture and the sound of the query, those that it has: "image", "audio" -> bytes."""
+        return {name: value for name, value in (("image", self.image), ("audio", self.audio)) if value is not None}
+
+    @property
+    def has_content(self) -> bool:
+        """Whether there are words, a picture or a sound, as in a search."""
+        return bool(self.text.strip() or self.media)
+
     @model_validator(mode="before")
     @classmethod
     def _known_arguments(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -104,12 +115,14 @@ class Query(BaseModel):
     def _answerable(self) -> Self:
         if self.ids is not None and not 1 <= len(self.ids) <= MAX_RESULTS:
             raise InputError(f"{len(self.ids)} items are to be ranked.", f"Give 1 to {MAX_RESULTS:,} ids.")
-        if self.like is not None and (self.text or self.image is not None or self.ids is not None):
-            raise InputError("A question for items like one has no words, picture or ids beside it.", "Ask them one by one.")
+        if self.like is not None and (self.text or self.media or self.ids is not None):
+            raise InputError(
+                "A question for items like one has no words, picture, sound or ids beside it.", "Ask them one by one."
+            )
         if (self.body is None) != (self.source_index is None):
             raise InputError("A body and the index that it runs on go together.", "Give body and source_index, or neither.")
-        if self.body is not None and (self.image is not None or self.ids is not None or self.like is not None or self.filter):
-            raise InputError("A body has its own filters, and no picture, ids or item beside it.", "Put them into the body.")
+        if self.body is not None and (self.media or self.ids is not None or self.like is not None or self.filter):
+            raise InputError("A body has its own filters, and no picture, sound, ids or item.", "Put them into the body.")
         if self.body is not None and (self.offset or self.n != 10 or self.facets):
             raise InputError("A body has a page and counts of its own.", "Write from, size and aggs into the body.")
         if self.offset + self.n > MAX_RESULTS:

@@ -57,10 +57,12 @@ class FusionWeights(BaseModel):
         "lexical": 0.6,
         "text_vector": 0.4,
         "image_vector": 0.25,
+        "audio_vector": 0.25,
         "lsa_vector": 0.1,
         "aligned_vector": 0.2,
         "taste_text": 0.12,
         "taste_image": 0.04,
+        "taste_audio": 0.04,
         "covisitation": 0.1,
         "als": 0.1,
         "popularity": 0.03,
@@ -70,6 +72,7 @@ class FusionWeights(BaseModel):
         "als": 0.5,
         "taste_text": 0.2,
         "taste_image": 0.1,
+        "taste_audio": 0.1,
         "interest": 0.02,
         "popularity": 0.05,
         "recency": 0.03,
@@ -153,16 +156,19 @@ class ProfileSettings(BaseModel):
 class EncoderSettings(BaseModel):
     """Settings of the encoders.
 
-    text, image: models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose.
+    text, image, audio: models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose.
+    max_image_pixels: width x height of a picture. max_audio_seconds: length of a sound. What has more is not encoded.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     text: str = "all-MiniLM-L6-v2"
     image: str = "efficientnet-lite0"
+    audio: str = "log-mel"
     batch_size: int = Field(default=64, ge=1)
     threads: int = Field(default=0, ge=0)
     max_image_pixels: int = Field(default=50_000_000, ge=1)
+    max_audio_seconds: float = Field(default=1_800.0, gt=0)
 
 
 class ServiceSettings(BaseModel):

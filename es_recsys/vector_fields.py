@@ -22,10 +22,11 @@ class VectorField:
     """A dense vector field of an item.
 
     source: "encoder" (content to vector) or "model" (trained from events).
-    content: the item's part that an encoder reads ("text", "image", ...), or the model's name.
+    content: the item's part that an encoder reads ("text", "image", "audio"), or the model's name.
     similarity: Elasticsearch's name. "cosine" for unit vectors, "max_inner_product" for factors, whose length matters.
     encodes_queries: whether its model turns a query into a vector (`Model.query_vector`); encoders say so themselves.
     quantize: whether Elasticsearch may keep fewer bits; factors are few and their ranking is fine-grained, so not there.
+    on_demand: whether a store has the field from the first item with such content on, not from its beginning.
     """
 
     name: str
@@ -33,12 +34,15 @@ class VectorField:
     content: str
     similarity: str = "cosine"
     quantize: bool = True
+    on_demand: bool = False
     encodes_queries: bool = False
 
 
 _ROWS = (
     VectorField("text_vector", "encoder", "text"),
     VectorField("image_vector", "encoder", "image"),
+    # Few catalogues have sounds, and a field takes memory for every item.
+    VectorField("audio_vector", "encoder", "audio", on_demand=True),
     VectorField("als_vector", "model", "als", similarity="max_inner_product", quantize=False),
     # Unit rows: no length for a graph to lose itself among.
     VectorField("lsa_vector", "model", "lsa", similarity="max_inner_product", encodes_queries=True),

@@ -146,7 +146,7 @@ def test_a_query_of_something_else_is_an_error_of_ours(wrong: dict[str, Any]) ->
         ({"offset": 995}, "beyond the first 1,000 hits"),
         ({"ids": []}, "0 items are to be ranked"),
         ({"ids": range(1_001)}, "1001 items are to be ranked"),
-        ({"like": "a", "text": "shoes"}, "no words, picture or ids beside it"),
+        ({"like": "a", "text": "shoes"}, "no words, picture, sound or ids beside it"),
         ({"text": "x" * 4_097}, "The query has 4,097 characters"),
         ({"diversity": 2}, "diversity is 2. Give a number from 0 to 1."),
         ({"popularity": -2}, "popularity is -2. Give a number from -1 to 1."),

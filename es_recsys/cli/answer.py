@@ -71,10 +71,11 @@ def _show(answer: Answer, as_json: bool, explain: bool) -> None:
 @with_settings
 def search(
     settings: Settings,
-    query: Annotated[str, typer.Argument(help="Words to search for; optional with --image.")] = "",
+    query: Annotated[str, typer.Argument(help="Words to search for; optional with --image or --audio.")] = "",
     user: User = None,
     session: Session = None,
     image: Annotated[Path | None, typer.Option(help="Search by a picture.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Search by a sound.")] = None,
     body: Annotated[
         str | None, typer.Option(help="Search body of your own (JSON) for --source-index, in place of words.")
     ] = None,
@@ -98,6 +99,7 @@ def search(
         answer = client.search(
             query,
             image=image,
+            audio=audio,
             body=None if body is None else parse_json_object("--body", body),
             source_index=source_index,
             user_id=user,
@@ -315,6 +317,7 @@ def batch_search(
 ) -> None:
     """Execute each search of a file.
 
-    Lines: {"query": ..., "user_id"?: ..., "filter"?: [...], "seen"?: ...}.
+    Lines: {"query": ..., "user_id"?: ..., "filter"?: [...], "seen"?: ...}; in place of the words or beside them the path of an
+    "image" or of an "audio", from the folder of the file.
     """
     _batch(settings, "search", file, n, out, popularity=popularity, calibration=calibration)

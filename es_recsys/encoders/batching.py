@@ -71,7 +71,7 @@ def encode_items(
 ) -> EncodedContents:
     """Encode what `encoder` reads of each item, as `encode_all`; an item whose content is refused is in `errors`.
 
-    base: the folder that pictures' paths start from, one for all or that of each item.
+    base: the folder that the paths of pictures and sounds start from, one for all or that of each item.
     """
     contents: list[Content | None] = []
     refused: dict[int, str] = {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from es_recsys.encoders.base import require_unit_vectors
 from es_recsys.encoders.clip_loading import ClipModel, ClipSource, load_clip
 from es_recsys.encoders.image_loading import load_image
-from es_recsys.encoders.onnx_image import encode_readable
+from es_recsys.encoders.read_ahead import encode_readable
 
 if TYPE_CHECKING:
     import torch

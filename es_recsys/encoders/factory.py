@@ -20,7 +20,7 @@ from es_recsys.settings import Settings
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-__all__ = ["encoders", "image_encoder", "text_encoder"]
+__all__ = ["audio_encoder", "encoders", "image_encoder", "text_encoder"]
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,26 @@ def image_encoder(settings: Settings) -> Encoder | None:
     )
 
 
+def audio_encoder(settings: Settings) -> Encoder | None:
+    """Return the audio encoder that `settings.encoders.audio` names; None for "none".
+
+    "log-mel" needs no weights and compares sounds with sounds. Raises MissingExtra; InputError for another name.
+    """
+    chosen = settings.encoders
+    if chosen.audio == "none":
+        return None
+    from es_recsys.encoders import log_mel  # scipy.signal: a search by words has no use for it
+    from es_recsys.encoders.audio_loading import require_soundfile
+
+    if chosen.audio != log_mel.NAME:
+        raise InputError(
+            f'No audio model is named "{chosen.audio}".', f'Take "{log_mel.NAME}" or "none" in ES_RECSYS_ENCODERS__AUDIO.'
+        )
+    require_soundfile()
+    return log_mel.LogMelEncoder(batch_size=chosen.batch_size, max_seconds=chosen.max_audio_seconds)
+
+
 def encoders(settings: Settings) -> tuple[Encoder, ...]:
     """Return all encoders of these settings."""
-    found = (text_encoder(settings), image_encoder(settings))
+    found = (text_encoder(settings), image_encoder(settings), audio_encoder(settings))
     return tuple(encoder for encoder in found if encoder is not None)

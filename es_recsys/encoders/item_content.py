@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from es_recsys.encoders.base import Content, Encoder
 from es_recsys.errors import EncodingError
@@ -13,6 +14,8 @@ __all__ = ["item_content", "item_text"]
 
 _MAX_CHARACTERS = 4_000
 """Models read some hundred tokens; more than this is never seen, and only costs time to cut."""
+_MEDIA: Mapping[str, str] = MappingProxyType({"image": "picture", "audio": "sound"})
+"""Field of an item that names a file -> what is in it."""
 _MAX_VALUES = 10
 """Values of one list that are taken; a long list would push the rest out of the model's sight."""
 
@@ -65,32 +68,34 @@ def _has_words(text: str) -> bool:
 
 
 def item_content(encoder: Encoder, item: Item, base: Path) -> Content | None:
-    """Return what `encoder` reads of `item`: its text, or the path of its picture; None where it has none.
+    """Return what `encoder` reads of `item`: its text, or the path of its picture or sound; None where it has none.
 
     base: the folder that paths in the catalogue start from. Raises EncodingError where a path leaves it, is a link to
     the web, or leads nowhere.
     """
     if encoder.content == "text":
         return item_text(item)
-    if encoder.content == "image":
-        return _file_inside(item.image, base) if item.image else None
+    if encoder.content in _MEDIA:
+        name: str | None = getattr(item, encoder.content)
+        return _file_inside(name, encoder.content, base) if name else None
     raise EncodingError(f'No item has content of the kind "{encoder.content}".', "Name another encoder.")
 
 
-def _file_inside(name: str, base: Path) -> Path:
+def _file_inside(name: str, content: str, base: Path) -> Path:
+    kind = _MEDIA[content]
     if "://" in name or "\0" in name:
         raise EncodingError(
-            f"The picture {name[:200]!r} is not a path.",
-            "Pictures are read from files: fetch it and give its path beside the catalogue's file, or leave pictures out with"
-            " --columns image=-.",
+            f"The {kind} {name[:200]!r} is not a path.",
+            f"{kind.capitalize()}s are read from files: fetch it and give its path beside the catalogue's file, or leave {kind}s"
+            f" out with --columns {content}=-.",
         )
     try:
         root = base.resolve(strict=True)
         path = (root / name).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
-        raise EncodingError(f"The picture {name[:200]!r} does not exist.", "Paths start from the catalogue's folder.") from None
+        raise EncodingError(f"The {kind} {name[:200]!r} does not exist.", "Paths start from the catalogue's folder.") from None
     if not path.is_relative_to(root) or not path.is_file():
         raise EncodingError(
-            f"The picture {name[:200]!r} is not a file inside the catalogue's folder.", "Move it there, or mend the path."
+            f"The {kind} {name[:200]!r} is not a file inside the catalogue's folder.", "Move it there, or mend the path."
         )
     return path

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from es_recsys.encoders.base import PartialEncodingError, require_unit_vectors
+from es_recsys.encoders.base import require_unit_vectors
 from es_recsys.encoders.image_loading import load_image
 from es_recsys.encoders.onnx_model import OnnxSession
-from es_recsys.errors import EncodingError
+from es_recsys.encoders.read_ahead import encode_readable
 
-__all__ = ["OnnxImageEncoder", "encode_readable", "preprocess_image"]
-
-_Tensor = TypeVar("_Tensor")
+__all__ = ["OnnxImageEncoder", "preprocess_image"]
 
 _MAX_BATCH = 16
 """Pictures of one run of the graph; more only takes more memory."""
@@ -94,39 +91,3 @@ def preprocess_image(
     shape = (3, 1, 1)
     normal = (values - np.asarray(mean, np.float32).reshape(shape)) / np.asarray(std, np.float32).reshape(shape)
     return np.ascontiguousarray(normal, np.float32)
-
-
-def encode_readable(
-    batch: Sequence[Path | bytes],
-    read: Callable[[Path | bytes], _Tensor],
-    run: Callable[[Sequence[_Tensor]], NDArray[Any]],
-    dims: int,
-    size: int,
-) -> NDArray[np.float32]:
-    """Read pictures ahead on two threads while the model runs, `size` at a time; return (n, dims) float32.
-
-    Raises PartialEncodingError for those that `read` refuses; the others' vectors are in it.
-    """
-    vectors = np.full((len(batch), dims), np.nan, np.float32)
-    errors: dict[int, str] = {}
-
-    def attempt(content: Path | bytes) -> _Tensor | str:
-        try:
-            return read(content)
-        except EncodingError as error:
-            return error.what
-
-    with ThreadPoolExecutor(2, "pictures") as pool:
-        starts = range(0, len(batch), size)
-        ahead = {start: [pool.submit(attempt, one) for one in batch[start : start + size]] for start in starts[:1]}
-        for start in starts:
-            following = start + size
-            ahead[following] = [pool.submit(attempt, one) for one in batch[following : following + size]]
-            results = {start + offset: future.result() for offset, future in enumerate(ahead.pop(start))}
-            errors.update({row: result for row, result in results.items() if isinstance(result, str)})
-            good = {row: result for row, result in results.items() if not isinstance(result, str)}
-            if good:
-                vectors[list(good)] = run(list(good.values()))
-    if errors:
-        raise PartialEncodingError(errors, vectors)
-    return vectors

@@ -66,9 +66,9 @@ def answer_file(
 ) -> BatchReport:
     """Answer each line of `file` in its order, and write a line for each.
 
-    kind: "recommend" for lines {"user_id", "history"?}, "search" for {"query", "user_id"?, "filter"?, "seen"?}. n: hits of each
-    answer. A line that can't be answered, or is no request, has "error" and no hits. out: standard output where it is None.
-    dials: further arguments of all queries, None for what is not given.
+    kind: "recommend" for lines {"user_id", "history"?}, "search" for {"query", "image"?, "audio"?, "user_id"?, "filter"?,
+    "seen"?}. n: hits of each answer. A line that can't be answered, or is no request, has "error" and no hits. out: standard
+    output where it is None. dials: further arguments of all queries, None for what is not given.
 
     Memory is flat. `out` appears when it is whole. Where Elasticsearch is down, the disk full or the process killed, what is
     done stays in OUT.part, and the same call resumes there, as far as its lines are those of the input. Raises EngineError where

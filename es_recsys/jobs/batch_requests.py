@@ -26,6 +26,10 @@ class BatchRequest:
     error: str = ""
 
 
+_MEDIA = ("image", "audio")
+"""Keys of a search whose values are paths; they start from the folder of the requests."""
+
+
 def read_requests(file: Path, kind: str, n: int, given: Mapping[str, float] = MappingProxyType({})) -> Iterator[BatchRequest]:
     """Yield each line of `file` in order. Raises InputError for the file.
 
@@ -63,11 +67,15 @@ def _recommend_request(row: Row, given: Mapping[str, float]) -> BatchRequest:
 def _search_request(row: Row, given: Mapping[str, float]) -> BatchRequest:
     values = row.values
     text, user_id = values.get("query"), values.get("user_id")
-    echo = {"query": text} if user_id is None else {"query": text, "user_id": user_id}
+    named = {kind: values[kind] for kind in _MEDIA if values.get(kind)}
+    if text is None and named:
+        text = ""
+    echo = {"query": text, **named} | ({} if user_id is None else {"user_id": user_id})
     if not isinstance(text, str):
         return _invalid(row, echo, f"query {'is missing' if text is None else 'is not a text'}")
-    filter, seen = values.get("filter") or (), values.get("seen")
-    return _validated(row, echo, text=text, user_id=user_id, filter=filter, seen=seen, **given)
+    fields = {"filter": values.get("filter") or (), "seen": values.get("seen")}
+    media = {kind: row.file.parent / str(path) for kind, path in named.items()}
+    return _validated(row, echo, text=text, user_id=user_id, **fields, **media, **given)
 
 
 def _validated(row: Row, echo: dict[str, Any], **fields: Any) -> BatchRequest:

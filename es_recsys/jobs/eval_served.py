@@ -85,5 +85,6 @@ def _usable_retrievers(snapshot: ServingSnapshot, searches: bool) -> list[str]:
     """Return the retrievers that can find something: those whose vectors the store has and that such queries use."""
     missing = {row.name for row in VECTOR_FIELDS.values()} - set(snapshot.metadata.vectors)
     unusable = missing | {f"taste_{VECTOR_FIELDS[name].content}" for name in missing}
-    unusable |= {name for name, one in RETRIEVERS.items() if one.matches_query and (not searches or name == "image_vector")}
+    media = {name for name, row in VECTOR_FIELDS.items() if row.source == "encoder" and row.content != "text"}
+    unusable |= {name for name, one in RETRIEVERS.items() if one.matches_query and (not searches or name in media)}
     return [name for name in (*RETRIEVERS, *sorted(snapshot.models)) if name not in unusable]

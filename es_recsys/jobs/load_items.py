@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from es_recsys.counting import counted
@@ -11,7 +12,7 @@ from es_recsys.errors import WriteError
 from es_recsys.index.items_report import ItemsReport
 from es_recsys.jobs.attribute_limit import check_attribute_names, checked_items, stored_attributes
 from es_recsys.jobs.live_store import find_metadata
-from es_recsys.jobs.write_items import write_items
+from es_recsys.jobs.write_items import on_demand_contents, write_items
 from es_recsys.progress import Progress
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import MediaFolders, ReadOptions, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
@@ -43,12 +44,14 @@ def load_items(
     shown = [shown_path(file) for file in files]
     schema = infer_item_schema(files, options, known=texts)
     check_attribute_names(schema.types, stored)
-    count, rejected = dry_run(lambda rejected: read_items(files, options, schema=schema, rejected=rejected), max_errors)
+    contents: set[str] = set()
+    read = partial(read_items, files, options, schema=schema)
+    count, rejected = dry_run(lambda rejected: _with_contents(read(rejected=rejected), contents), max_errors)
     if not count:
         raise rejected.nothing_usable("item", shown)
     folders = MediaFolders(shown)
-    items = read_items(files, options, schema=schema, folders=folders, rejected=RejectedRows(write=False))
-    report = write_items(work, items, folders.of, whole=whole, count=count, progress=progress)
+    items = read(folders=folders, rejected=RejectedRows(write=False))
+    report = write_items(work, items, folders.of, whole=whole, count=count, contents=contents, progress=progress)
     return replace(
         report,
         rejected=rejected.count,
@@ -57,8 +60,17 @@ def load_items(
     )
 
 
+def _with_contents(items: Iterable[Item], contents: set[str]) -> Iterator[Item]:
+    """Yield the items, and add to `contents` what they have (see `on_demand_contents`)."""
+    for item in items:
+        contents |= on_demand_contents(item)
+        yield item
+
+
 def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: Progress | None = None) -> ItemsReport:
-    """Load items from memory into the store; HTML in their texts is read as text. base: folder that pictures' paths start from.
+    """Load items from memory into the store; HTML in their texts is read as text.
+
+    base: folder that the paths of pictures and sounds start from.
 
     Raises InputError where the store would have more attributes than a catalogue may: for a sequence before anything is written,
     else before the item that has one too many. Raises WriteError, which has the report, where items were refused; the others are
@@ -67,10 +79,13 @@ def insert_items(work: Workspace, items: Iterable[Item], base: Path, progress: P
     stored = stored_attributes(find_metadata(work))
     count = len(items) if isinstance(items, Sequence) else None
     if isinstance(items, Sequence):
+        contents = {kind for item in items for kind in on_demand_contents(item)}
         check_attribute_names(dict.fromkeys(name for item in items for name in item.attributes), stored)
     else:
+        contents = on_demand_contents(None)  # what comes is not known
         items = checked_items(items, stored)
-    report = write_items(work, map(strip_markup, items), base, whole=False, count=count, progress=progress)
+    texts = map(strip_markup, items)
+    report = write_items(work, texts, base, whole=False, count=count, contents=contents, progress=progress)
     if report.failed:
         raise WriteError(
             f"{counted(report.failed, 'item was', 'items were')} not stored, all others are.", " ".join(report.notes), report

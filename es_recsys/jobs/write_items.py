@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -26,11 +26,18 @@ from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_
 from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
 from es_recsys.types import Item
+from es_recsys.vector_fields import VECTOR_FIELDS
 
-__all__ = ["refresh_after_write", "write_items"]
+__all__ = ["on_demand_contents", "refresh_after_write", "write_items"]
 
 _SAMPLE = 200  # items whose language is looked at
 _CHUNK = 10_000
+_ON_DEMAND = tuple(row.content for row in VECTOR_FIELDS.values() if row.on_demand)
+
+
+def on_demand_contents(item: Item | None) -> set[str]:
+    """Return the kinds of content of an item for which a store has a vector field only on demand; all of them for None."""
+    return {kind for kind in _ON_DEMAND if item is None or getattr(item, kind)}
 
 
 def write_items(
@@ -40,20 +47,21 @@ def write_items(
     *,
     whole: bool,
     count: int | None,
+    contents: Collection[str],
     progress: Progress | None,
 ) -> ItemsReport:
     """Encode and write items, and bring popularity and profiles up to date.
 
-    base: folder that pictures' paths start from. whole: whether
-    items that are not among these are removed. count: how many there are, None where unknown. Raises KeyMismatch before anything
-    is written, FingerprintMismatch.
+    base: folder that the paths of pictures and sounds start from. whole: whether items that are not among these are removed.
+    count: how many there are, None where unknown. contents: kinds of content that they have, see `on_demand_contents`. Raises
+    KeyMismatch before anything is written, FingerprintMismatch, MissingExtra.
     """
     started = time.monotonic()
     metadata = find_metadata(work)
     if work.events.last_row:
         confirm_key(work, metadata)
     before = catalogue_state(work)
-    settings = settings_of_store(work.settings, metadata)
+    settings = settings_of_store(work.settings, metadata, contents)
     used = encoders(settings)
     vectors = vector_metadata(used)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"

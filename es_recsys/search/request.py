@@ -52,9 +52,9 @@ ListedRows = tuple[object, NDArray[np.int64], NDArray[np.float64]]
 class Request:
     """What is asked.
 
-    now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text or a
-    picture. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of products that
-    come after all others, but where the words name one item. n, offset: the page.
+    now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text, a
+    picture or a sound. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of
+    products that come after all others, but where the words name one item. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
     by_body: whether a search body of the caller's found the candidates (see `body_window`).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). popularity_dial: -1 (niche) to 1
@@ -83,7 +83,7 @@ class Request:
 
     @property
     def has_query(self) -> bool:
-        """Whether there is a text, a picture or a body, as in a search; a recommendation has none of them."""
+        """Whether there is a text, a picture, a sound or a body, as in a search; a recommendation has none of them."""
         return self.has_text or bool(self.vectors) or self.by_body
 
     @property

@@ -172,7 +172,7 @@ def _interest_retrievers(request: Request, user: UserState, policy: RankingPolic
 
 
 def contributes_candidates(retriever: Retriever, request: Request) -> bool:
-    """Return whether the retriever's items become candidates; for a picture without text only those similar to it do."""
+    """Return whether the retriever's items become candidates; for a picture or sound without text only those similar to it do."""
     return retriever.matches_query or not request.has_query or request.has_text
 
 

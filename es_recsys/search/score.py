@@ -36,6 +36,7 @@ from es_recsys.search.retrieve import RetrievalResults
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.scales import scaled_scores
 from es_recsys.search.suggest import suggestion_body
+from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 __all__ = [
     "MissingScores",
@@ -211,8 +212,8 @@ def vector_of(document: Mapping[str, Any], field: str | None) -> NDArray[np.floa
 
 
 def content_vector_field(policy: RankingPolicy) -> str | None:
-    """Return the vector field that tells best how similar two items are: text, then pictures, then behaviour."""
-    for name in ("text_vector", "image_vector", *policy.metadata.vectors):
+    """Return the vector field that tells best how similar two items are: text, pictures, sounds, then behaviour."""
+    for name in (*filter(is_encoder_field, VECTOR_FIELDS), *policy.metadata.vectors):
         if name in policy.metadata.vectors:
             return name
     return None

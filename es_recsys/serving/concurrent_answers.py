@@ -72,8 +72,8 @@ class ConcurrentAnswers:
     async def answer(self, query: Query) -> Answer:
         """Answer a query. Raises what `execute` does."""
         with self._counted():
-            # A batch would encode its pictures one after the other.
-            together = await self._wait(query) if query.image is None else None
+            # A batch would encode its pictures and sounds one after the other.
+            together = await self._wait(query) if not query.media else None
             if together is not None:
                 return together
             return await self._driver.run(self._work.with_retry(partial(answer_flow, query)))

@@ -83,7 +83,7 @@ class RunBlocking:
 
 @dataclass(frozen=True, slots=True)
 class EncodeQuery:
-    """A query's text or picture as the vector of a field. Result: (d,) float32.
+    """A query's text, picture or sound as the vector of a field. Result: (d,) float32.
 
     Texts of flows that run side by side are encoded together.
     """

@@ -17,7 +17,7 @@ class QueryEncoder(Protocol):
     """Encoder of queries."""
 
     def fields(self, metadata: IndexMetadata, kind: str) -> tuple[str, ...]:
-        """Return the vector fields that a query of this kind ("text", "image") can search in."""
+        """Return the vector fields that a query of this kind ("text", "image", "audio") can search in."""
         ...
 
     def vector(self, metadata: IndexMetadata, field: str, query: str | bytes) -> NDArray[np.float32]:

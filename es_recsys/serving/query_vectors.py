@@ -1,4 +1,4 @@
-"""A query's text or picture as vectors."""
+"""A query's text, picture and sound as vectors."""
 
 from __future__ import annotations
 
@@ -17,17 +17,21 @@ __all__ = ["model_query_vectors", "query_vectors"]
 
 Vectors = dict[str, NDArray[np.float32]]
 
+_NOTHING_TO_COMPARE = {
+    "image": ("This store has no pictures to compare with.", "Load items with pictures and an image encoder."),
+    "audio": ("This store has no sounds to compare with.", "Load items with sounds and an audio encoder."),
+}
+
 
 def query_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[Vectors, tuple[str, ...]]]:
     """Return vector field -> query vector, and the fields whose text encoder failed, which the answer does without.
 
-    Raises FingerprintMismatch, InputError; for a picture also what its encoder raises.
+    Raises FingerprintMismatch, InputError; for a picture or a sound also what its encoder raises.
     """
     contents: list[tuple[str, str | bytes]] = []
     if query.text.strip():
         contents.append(("text", query.text.strip()))
-    if query.image is not None:
-        contents.append(("image", query.image))
+    contents += query.media.items()
     vectors: Vectors = {}
     failed: list[str] = []
     for kind, content in contents:
@@ -37,11 +41,12 @@ def query_vectors(snapshot: ServingSnapshot, query: Query) -> Flow[tuple[Vectors
             except (FingerprintMismatch, InputError):
                 raise
             except RecsysError:
-                if kind == "image":
+                if kind != "text":
                     raise
                 failed.append(field)
-    if query.image is not None and not vectors:
-        raise InputError("This store has no pictures to compare with.", "Load items with pictures and an image encoder.")
+    for kind in query.media:
+        if not vectors:
+            raise InputError(*_NOTHING_TO_COMPARE[kind])
     return {**vectors, **model_query_vectors(snapshot, query.text, vectors)}, tuple(failed)
 
 

@@ -15,7 +15,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 __all__ = ["for_query", "for_similar_items", "ranking_policy", "with_exploration"]
 
 _DRAW_SECONDS = 3_600.0
-_SIMILAR_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "popularity": 1e-3, "recency": 1e-3}
+_SIMILAR_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "taste_audio": 0.5, "popularity": 1e-3, "recency": 1e-3}
 _SIMILAR_MODELS = 0.3
 
 

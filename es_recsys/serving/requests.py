@@ -63,16 +63,15 @@ def query_kind(query: Query) -> str:
         return "rank"
     if query.like is not None:
         return "similar"
-    is_search = query.text.strip() or query.image is not None or query.body is not None
-    return "search" if is_search else "recommend"
+    return "search" if query.has_content or query.body is not None else "recommend"
 
 
 def query_identity(query: Query) -> tuple[Any, ...]:
     """Return what is asked, whichever page of it."""
     filters = sorted(query.filter.items()) if isinstance(query.filter, Mapping) else list(query.filter)
-    picture = None if query.image is None else hashlib.sha256(query.image).hexdigest()
+    media = [(kind, hashlib.sha256(content).hexdigest()) for kind, content in query.media.items()]
     words = query.text.strip().lower() if query.body is None else _body_identity(query)
-    return query_kind(query), words, picture, query.like, query.history, filters
+    return query_kind(query), words, media, query.like, query.history, filters
 
 
 def _body_identity(query: Query) -> str:

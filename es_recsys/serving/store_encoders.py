@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from es_recsys.encoders import Encoder, VectorCache, encode_items, encode_queries, encode_query, image_encoder, text_encoder
+from es_recsys.encoders import (
+    Encoder,
+    VectorCache,
+    audio_encoder,
+    encode_items,
+    encode_queries,
+    encode_query,
+    image_encoder,
+    text_encoder,
+)
 from es_recsys.index.stored_metadata import check_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.private import make_folder, private_opener
@@ -21,29 +30,35 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["ItemErrors", "StoreEncoders", "item_vectors", "settings_of_store"]
 
-_MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {"text": text_encoder, "image": image_encoder}
+_MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {
+    "text": text_encoder,
+    "image": image_encoder,
+    "audio": audio_encoder,
+}
 # Encodes texts and pictures into one space.
 _MULTIMODAL = "open_clip:"
 _CACHED_TEXTS = 10_000
 
 
-def settings_of_store(settings: Settings, metadata: IndexMetadata | None) -> Settings:
+def settings_of_store(settings: Settings, metadata: IndexMetadata | None, contents: Collection[str] = ()) -> Settings:
     """Return the settings with the store's own encoder for each that was left at its default.
 
-    A store that was made from events alone has none yet, and takes the default.
+    A store that was made from events alone has none yet, and takes the default. contents: kinds of content that items to be
+    written have, of those for which a store has a field only on demand; without it and without a field there is no encoder.
     """
-    if metadata is None:
-        return settings
     default, chosen = EncoderSettings(), settings.encoders
-    bare = bool(metadata.notes.get("bare"))
+    complete = metadata is not None and not metadata.notes.get("bare")
     update = {}
     for row in VECTOR_FIELDS.values():
-        if row.source == "encoder" and getattr(chosen, row.content) == getattr(default, row.content):
-            stored = metadata.vectors.get(row.name)
-            if stored is not None:
+        if row.source != "encoder":
+            continue
+        stored = None if metadata is None else metadata.vectors.get(row.name)
+        is_default = getattr(chosen, row.content) == getattr(default, row.content)
+        if stored is not None:
+            if is_default:
                 update[row.content] = stored.model
-            elif not bare:
-                update[row.content] = "none"
+        elif (row.content not in contents) if row.on_demand else (is_default and complete):
+            update[row.content] = "none"
     return settings.model_copy(update={"encoders": chosen.model_copy(update=update)})
 
 
@@ -63,7 +78,7 @@ class StoreEncoders:
         for name, vector in metadata.vectors.items():
             row = VECTOR_FIELDS.get(name)
             multimodal = vector.model.startswith(_MULTIMODAL)
-            if row is not None and row.source == "encoder" and (row.content == kind or multimodal):
+            if row is not None and row.source == "encoder" and (row.content == kind or (kind == "text" and multimodal)):
                 found.append(name)
         return tuple(found)
 
@@ -150,7 +165,7 @@ def item_vectors(
 ) -> Callable[[Sequence[Item]], list[dict[str, NDArray[np.float32] | None]]]:
     """Return the function that encodes items.
 
-    base: the folder that the paths of pictures start from, one for all or that of each item.
+    base: the folder that the paths of pictures and sounds start from, one for all or that of each item.
     """
 
     def encode(items: Sequence[Item]) -> list[dict[str, NDArray[np.float32] | None]]:

@@ -70,7 +70,7 @@ ITEM_ALIASES: Mapping[str, tuple[str, ...]] = {
         "img picture pictureurl photo photourl thumbnail thumbnailurl posterpath posterurl coverurl imurl",
         "bild bildurl imagen immagine",
     ),
-    "audio": ("audiopath audiofile audiourl previewurl",),
+    "audio": ("audiopath audiofile audiourl audiolink previewurl", "sound soundpath soundfile soundurl"),
     "created_at": (
         "created creationdate createddate datecreated createdon dateadded addedat",
         "releasedate releasedat publishedat publishdate publicationdate publisheddate datepublished pubdate launchdate",

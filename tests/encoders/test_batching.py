@@ -131,5 +131,5 @@ def test_items_whose_content_is_refused_do_not_stop_the_others(tmp_path: Path, p
 
 def test_a_query_of_a_kind_that_the_encoder_does_not_take_is_refused() -> None:
     np.testing.assert_array_equal(encode_query(Letters(), "abc"), one("abc"))
-    with pytest.raises(InputError, match="kind image"):
+    with pytest.raises(InputError, match="kind file"):
         encode_query(Letters(), b"abc")

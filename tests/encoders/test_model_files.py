@@ -181,7 +181,7 @@ def test_an_image_model_s_name_must_say_where_its_weights_are(encoder_settings: 
 
 
 def test_both_can_be_left_out(encoder_settings: Callable[..., Settings]) -> None:
-    assert encoders(encoder_settings(text="none", image="none")) == ()
+    assert encoders(encoder_settings(text="none", image="none", audio="none")) == ()
 
 
 def test_names_of_open_clip_models_are_read() -> None:
