@@ -6,7 +6,8 @@ The settings have a table of weights for each situation (see `request.situation`
 How personal a search is depends on what it asks for. With s1 >= s2 >= ... the scores of the K best lexical hits,
     m = sum_i (s_i / s1)^8               how many hits are about as good as the best, 1..K
     breadth = log m / log K              0 for one outstanding hit, 1 where all are alike
-    evidence = strength / (strength + 5) 0 for nothing known, half after one purchase or five views
+    evidence = strength / (strength + h) 0 for nothing known; h = 5, half after one purchase or five views, or, with weights that
+                                         `train` chose, 0.5: two thirds after one view
 A search is of the first of SEARCH_KINDS whose breadth it doesn't exceed. Where the store has a table for this kind, which
 `train` chooses by what people did, personalised retrievers count with its weights, times evidence and personalization.
 Else they are damped:
@@ -57,6 +58,7 @@ SEARCH_KINDS: Mapping[str, float] = MappingProxyType({"query_item": 0.035, "quer
 
 _MIN_DAMPING = 0.1
 _HALF_EVIDENCE = 5.0
+_HALF_CHOSEN_EVIDENCE = 0.5
 _PEAK = 8.0
 _UNKNOWN_BREADTH = 0.5
 
@@ -82,9 +84,9 @@ def names_one_item(scores: Sequence[float], depth: int) -> bool:
     return search_kind(breadth(scores, depth)) == "query_item"
 
 
-def evidence(strength: float) -> float:
-    """Return how much is known of a user, in [0, 1). strength: sum of absolute event weights."""
-    return max(strength, 0.0) / (max(strength, 0.0) + _HALF_EVIDENCE)
+def evidence(strength: float, half: float = _HALF_EVIDENCE) -> float:
+    """Return how much is known of a user, in [0, 1). strength: sum of absolute event weights; half: the one that counts half."""
+    return max(strength, 0.0) / (max(strength, 0.0) + half)
 
 
 def damping(breadth: float, strength: float) -> float:
@@ -183,7 +185,8 @@ def _chosen_weights(
     kind: str, request: Request, user: UserState, policy: RankingPolicy, counting: Sequence[Retriever]
 ) -> dict[str, float]:
     """Return the weights of a search whose kind has a table."""
-    return _scaled(weight_table(policy, kind, _models(counting)), request.personalization * evidence(user.strength), counting)
+    known = evidence(user.strength, _HALF_CHOSEN_EVIDENCE)
+    return _scaled(weight_table(policy, kind, _models(counting)), request.personalization * known, counting)
 
 
 def _chosen_kinds(request: Request, policy: RankingPolicy) -> list[str]:

@@ -103,12 +103,12 @@ ALIKE = {"query_item": [9.0, 1.0], "query_kind": [9.0] * 3, "query_vague": [9.0]
 
 
 def test_a_kind_of_searches_with_a_table_has_its_weights() -> None:
-    given = known(metadata=replace(META, retriever_weights=KINDS), strength=5.0, personalization=0.5)
-    usual = known(strength=5.0, personalization=0.5)
+    given = known(metadata=replace(META, retriever_weights=KINDS), strength=0.5, personalization=0.5)
+    usual = known(strength=0.5, personalization=0.5)
     assert {kind: search_kind(breadth(scores, 200)) for kind, scores in ALIKE.items()} == {kind: kind for kind in ALIKE}
     assert weights(given, ALIKE["query_item"]) == weights(usual, ALIKE["query_item"])
     kind = weights(given, ALIKE["query_kind"])
-    # Half is known of the user, and half of that is wanted.
+    # Where weights are chosen half is known of who did next to nothing, and half of that is wanted.
     assert (kind["lexical"], kind["text_vector"], kind["covisitation"]) == (1.0, 0.1, pytest.approx(0.75))
     vague = weights(given, ALIKE["query_vague"])
     assert vague["lexical"] == FusionWeights().query["lexical"]
