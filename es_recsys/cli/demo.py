@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,7 +32,7 @@ _SHOWN = 6
 
 def demo(
     context: typer.Context,
-    serve: Annotated[bool, typer.Option("--serve", help="Keep Elasticsearch running afterwards, until Ctrl-C.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="Serve the store over HTTP afterwards, until Ctrl-C.")] = False,
     items: Annotated[int, typer.Option(min=200, help="Number of products.")] = 2_000,
     shoppers: Annotated[int, typer.Option(min=50, help="Number of shoppers.")] = 500,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same store.")] = 7,
@@ -54,7 +55,7 @@ def demo(
                 _load(client, store, folder)
                 _show(client, store)
                 if serve:
-                    _stay(client)
+                    _serve(client, store)
             finally:
                 _drop(client)
 
@@ -191,10 +192,41 @@ def _head(text: str) -> None:
     say(f"\n== {text}")
 
 
-def _stay(client: Client) -> None:
-    say(f"\nElasticsearch stays up at {client.workspace.address}, store demo. Ctrl-C ends it.")
+def _serve(client: Client, store: SampleStore) -> None:
+    """Keep the store up, with the HTTP service before it where that is installed, until Ctrl-C."""
     try:
-        while True:
-            time.sleep(3_600)
-    except KeyboardInterrupt:
-        say("")
+        from es_recsys.service.server import bind, serve
+    except ModuleNotFoundError:
+        say(f"\nElasticsearch stays up at {client.workspace.address}, store demo. Ctrl-C ends it.")
+        with suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(3_600)
+        return
+    settings = client.settings.model_copy(update={"url": client.workspace.url})
+    listening = bind(settings, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    _head(f"Elasticsearch stays up at {client.workspace.address}, and the service at {address}. Ctrl-C ends both")
+    item = client.search(_QUERY, user_id=store.opposites[1].user_id, n=1).hits[0].item_id
+    for title, line in _curl_lines(address, store.opposites[0].user_id, item):
+        say(f"# {title}\n{line}")
+    sys.stdout.flush()
+    with suppress(KeyboardInterrupt):
+        serve(settings, listening)
+
+
+def _curl_lines(address: str, user_id: str, item_id: str) -> Iterator[tuple[str, str]]:
+    """Yield requests to try: a title, and a line for a shell."""
+
+    def search(ext: str = "") -> str:
+        body = f'{{"query": {{"match": {{"title": "{_QUERY}"}}}}, "_source": ["title"]{ext}}}'
+        return f"curl -s '{address}/demo-items/_search?pretty' -H 'content-type: application/json' -d '{body}'"
+
+    def of(person: str) -> str:
+        return f', "ext": {{"es_recsys": {{{person}, "explain": true}}}}'
+
+    visitor = '"session_id": "me"'
+    event = f'{{"event_type": "purchase", {visitor}, "item_id": "{item_id}"}}'
+    yield "Elasticsearch's own answer", search()
+    yield "the same query for somebody", search(of(f'"user_id": "{user_id}"'))
+    yield "a stranger buys something", f"curl -s {address}/api/v1/events -H 'content-type: application/json' -d '{event}'"
+    yield "what the stranger finds from then on", search(of(visitor))

@@ -39,6 +39,7 @@ def make_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = state = ServiceState(settings)
         try:
+            await state.warm_up()
             yield
         finally:
             await state.close()

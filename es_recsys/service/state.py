@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +28,8 @@ from es_recsys.settings import Settings
 from es_recsys.types import Event
 
 __all__ = ["ServiceState"]
+
+_WARM_UP_S = 10.0
 
 
 class ServiceState:
@@ -79,6 +82,12 @@ class ServiceState:
         found = await self.raw.send("GET", "/", {**self._credentials, "accept": "application/json"}, timeout_s=5.0)
         if found.status != 200:
             raise EngineError(f"Elasticsearch answers {found.status}.", "See its log.")
+
+    async def warm_up(self) -> None:
+        """Read what the first answer needs; what fails now is told by whoever asks."""
+        with suppress(RecsysError, TimeoutError):
+            async with asyncio.timeout(_WARM_UP_S):
+                await self.ready()
 
     async def rank(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
         """Return the answer to a caller's search by a body.
