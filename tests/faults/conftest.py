@@ -19,12 +19,16 @@ JSON = "application/vnd.elasticsearch+json;compatible-with=9"
 
 @dataclass(frozen=True)
 class Reply:
-    """What is sent back. length: Content-Length, where it is to be another than that of the body."""
+    """What is sent back.
+
+    length: Content-Length, where it is to be another than that of the body. authorization: what the request came with.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": JSON, "x-elastic-product": "Elasticsearch"})
     length: int | None = None
+    authorization: str | None = None
 
 
 Change = Callable[[str, str, Reply], Reply | None]
@@ -51,7 +55,8 @@ def _changing(url: str, change: Change) -> Iterator[str]:
             connection.request(self.command, self.path, sent, kept)
             with connection.getresponse() as answer:
                 names = ("content-type", "x-elastic-product")
-                true = Reply(answer.status, answer.read(), {n: v for n in names if (v := answer.headers.get(n))})
+                headers = {n: v for n in names if (v := answer.headers.get(n))}
+                true = Reply(answer.status, answer.read(), headers, authorization=self.headers.get("authorization"))
             connection.close()
             reply = change(self.command, self.path, true)
             if reply is None:

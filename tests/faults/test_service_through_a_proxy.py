@@ -1,0 +1,127 @@
+"""The service before an Elasticsearch that refuses, fails or is slow, and with whose credentials it is asked."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+from fastapi.testclient import TestClient
+from pydantic import SecretStr
+
+from es_recsys import Client, Event, Item, Settings
+from es_recsys.index_metadata import items_alias
+from es_recsys.service.app import make_app
+from es_recsys.settings import EncoderSettings, ServiceSettings
+
+pytestmark = pytest.mark.engine
+
+Through = Callable[[Any], AbstractContextManager[str]]
+SHOES = {"query": {"match": {"title": "shoe"}}}
+PERSONAL = {**SHOES, "ext": {"es_recsys": {"user_id": "u1"}}}
+CALLER = {"authorization": "ApiKey callers"}
+
+
+@pytest.fixture(scope="module")
+def stored(es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    name, home = f"t{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("home")
+    settings = Settings(url=es_url, index=name, home=home, encoders=EncoderSettings(text="none", image="none"))
+    with Client(settings=settings) as client:
+        client.insert_items(Item(item_id=f"i{n}", title=f"red shoe {n}", brand="ab"[n % 2]) for n in range(20))
+        client.put_events([Event(event_type="purchase", user_id="u1", item_id=f"i{n}") for n in range(1, 9, 2)])
+        client.train(["covisitation"])
+    yield settings
+    for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
+        es.indices.delete(index=index)
+
+
+@pytest.fixture
+def serve(stored: Settings, through_proxy: Through) -> Callable[..., AbstractContextManager[TestClient]]:
+    """serve(change, **settings): the service before the proxy, with an API key of its own."""
+
+    @contextmanager
+    def make(change: Any, **given: Any) -> Iterator[TestClient]:
+        with through_proxy(change) as url:
+            service = ServiceSettings(**{"deadline_s": 120.0, **given})
+            settings = stored.model_copy(update={"url": url, "api_key": SecretStr("services"), "service": service})
+            with TestClient(make_app(settings), base_url="http://localhost") as client:
+                yield client
+
+    return make
+
+
+@pytest.fixture
+def path(stored: Settings) -> str:
+    return f"/{items_alias(stored.index)}/_search"
+
+
+def test_the_callers_credentials_go_with_the_search_and_the_services_with_all_else(serve: Any, path: str) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def record(method: str, target: str, reply: Any) -> Any:
+        asked.append((target.split("?")[0], reply.authorization))
+        return reply
+
+    with serve(record) as client:
+        neutral = client.post(path, json=SHOES, headers=CALLER)
+        mine = client.post(path, json=PERSONAL, headers=CALLER)
+    assert (neutral.status_code, mine.headers["x-es-recsys"]) == (200, "personal")
+    assert [sent for target, sent in asked if target == path] == ["ApiKey callers", "ApiKey callers"]
+    assert {sent for target, sent in asked if target != path} == {"ApiKey services"}
+
+
+@pytest.mark.parametrize(("lent", "sent", "how"), [(False, None, "passed-through"), (True, "ApiKey services", "personal")])
+def test_the_services_credentials_are_lent_only_where_that_is_set(
+    serve: Any, path: str, lent: bool, sent: str | None, how: str
+) -> None:
+    asked: list[str | None] = []
+
+    def record(method: str, target: str, reply: Any) -> Any:
+        if target.split("?")[0] == path:
+            asked.append(reply.authorization)
+        return reply
+
+    with serve(record, own_credentials=lent) as client:
+        client.post(path, json=SHOES)
+        assert client.post(path, json=PERSONAL).headers["x-es-recsys"] == how
+    assert asked == [sent, sent]
+
+
+def test_what_elasticsearch_refuses_to_the_caller_is_refused_in_its_words(serve: Any, path: str) -> None:
+    refusal = {"error": {"type": "security_exception", "reason": "no", "root_cause": []}, "status": 403}
+
+    def refuse(method: str, target: str, reply: Any) -> Any:
+        if reply.authorization == CALLER["authorization"]:
+            return replace(reply, status=403, body=json.dumps(refusal).encode())
+        return reply
+
+    with serve(refuse) as client:
+        for _ in range(7):
+            found = client.post(path, json=PERSONAL, headers=CALLER)
+            assert (found.status_code, found.json()) == (403, refusal)
+        # Somebody's refusals make no one else's answers impersonal.
+        assert client.post(path, json=PERSONAL, headers={"authorization": "ApiKey other"}).headers["x-es-recsys"] == "personal"
+
+
+def test_a_ranking_that_takes_too_long_is_given_up_for_their_own_answer(serve: Any, path: str, es: Elasticsearch) -> None:
+    with serve(lambda method, target, reply: reply, deadline_s=1e-6) as client:
+        for _ in range(7):
+            found = client.post(path, json=PERSONAL, headers=CALLER)
+            assert (found.status_code, found.headers["x-es-recsys"]) == (200, "fallback")
+            assert found.json()["_es_recsys"] == {"personal": False, "fallback": "TimeoutError"}
+        own = es.perform_request(
+            "POST", path, headers={"accept": "application/json", "content-type": "application/json"}, body=SHOES
+        )
+        assert found.json()["hits"] == own.body["hits"]
+        assert "es_recsys_fallbacks_total 7.0" in client.get("/metrics").text
+
+
+def test_connections_that_are_cut_are_a_503(serve: Any, path: str) -> None:
+    with serve(lambda method, target, reply: None) as client:
+        found = client.post(path, json=PERSONAL, headers=CALLER)
+    assert (found.status_code, found.json()["error"]["type"]) == (503, "service_unavailable_exception")
