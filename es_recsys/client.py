@@ -61,7 +61,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         keep: bool = True,
         **options: Any,
     ) -> None:
-        self.workspace = Workspace(_settings(url, index, settings, options), keep=keep)
+        self._workspace = Workspace(_settings(url, index, settings, options), keep=keep)
 
     @classmethod
     def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
@@ -75,9 +75,18 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     def settings(self) -> Settings:
         return self.workspace.settings
 
+    @property
+    def workspace(self) -> Workspace:
+        return self._workspace
+
     def execute(self, query: Query) -> Answer:
         """Answer a query."""
         return self.workspace.run(partial(answer_flow, _checked(query)))
+
+    def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
+        """Answer a search by a body that is somebody else's: with their headers, credentials among them, and URL parameters."""
+        checked = _checked(query)
+        return self.workspace.run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 
     def execute_many(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         """Yield the answers in the order of the queries, an error in the place of one that can't be answered.
@@ -344,7 +353,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         return await self._answers.answer(_checked(query))
 
     async def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
-        """Answer a search by a body that is somebody else's: with their headers, credentials among them, and URL parameters."""
+        """See `Client.execute_on_behalf`."""
         checked = _checked(query)
         return await self._run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 

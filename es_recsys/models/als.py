@@ -16,8 +16,7 @@ from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import FactorModel, TrainingCallback
 from es_recsys.models.confidence import Confidence, idf
-from es_recsys.models.new_items import DISCOUNT, NewItems
-from es_recsys.models.types import HistoryBatch, decay
+from es_recsys.models.types import NEW_ITEM_DISCOUNT, HistoryBatch, NewItems, decay
 
 __all__ = ["ALS", "ALSConfig"]
 
@@ -112,7 +111,7 @@ class ALS(FactorModel):
         vectors, rarity = np.zeros((n, self.item_vectors.shape[1]), np.float32), np.zeros(n, arrays["idf"].dtype)
         vectors[at], rarity[at] = self.item_vectors, arrays["idf"]
         mixed = new.mixtures @ vectors, new.mixtures @ rarity
-        vectors[new.new], rarity[new.new] = DISCOUNT * mixed[0], mixed[1]
+        vectors[new.new], rarity[new.new] = NEW_ITEM_DISCOUNT * mixed[0], mixed[1]
         return self._set_learned(new.item_ids, {**arrays, "vectors": vectors, "idf": rarity})
 
     def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:

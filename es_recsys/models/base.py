@@ -20,8 +20,7 @@ from es_recsys import artefact
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.errors import ModelError, OutOfTime
 from es_recsys.item_ids import ItemIds
-from es_recsys.models.new_items import NewItems
-from es_recsys.models.types import HistoryBatch, encode
+from es_recsys.models.types import HistoryBatch, NewItems, encode
 from es_recsys.renamed import MODELS, current_keys, spellings
 from es_recsys.top_k import ScoredItems, top_scores
 

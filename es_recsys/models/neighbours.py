@@ -13,8 +13,7 @@ from es_recsys.dataset import History
 from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model
-from es_recsys.models.new_items import DISCOUNT, NewItems
-from es_recsys.models.types import HistoryBatch
+from es_recsys.models.types import NEW_ITEM_DISCOUNT, HistoryBatch, NewItems
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 
@@ -58,7 +57,7 @@ class Neighbours(Model):
         sizes = np.diff(arrays["starts"])
         known = sparse.csr_matrix((arrays["values"], (np.repeat(at, sizes), at[arrays["items"]])), shape=(n, n))
         share = len(new.new) / max(n - len(new.new), 1)
-        columns = _strongest(DISCOUNT * (_strongest(known, _MIXED) @ new.mixtures.T), max(math.ceil(most * share), 1))
+        columns = _strongest(NEW_ITEM_DISCOUNT * (_strongest(known, _MIXED) @ new.mixtures.T), max(math.ceil(most * share), 1))
         spread = sparse.csr_matrix((np.ones(len(new.new)), (np.arange(len(new.new)), new.new)), shape=(len(new.new), n))
         whole = known + columns @ spread
         rows = spread.T @ _strongest(new.mixtures @ whole, most)

@@ -11,35 +11,20 @@ known goes before what is guessed. What a history with j in it leads to is the m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.models.item_embeddings import embed_items
+from es_recsys.models.types import NewItems
 
-__all__ = ["DISCOUNT", "NewItems", "find_new_items"]
+__all__ = ["find_new_items"]
 
-DISCOUNT = 0.5
 _DIMS, _NEAREST, _POWER = 128, 20, 8
 _ROWS = 512
 # New items times items with events that are compared: a minute of processor time. Beyond it the least liked are left out.
 _CELLS = 4_000_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class NewItems:
-    """Items without events as mixtures of those with events.
-
-    item_ids (n,): of all items, ascending. new (m,): where the new ones are there. mixtures (m, n): scipy CSR, rows summing to 1.
-    """
-
-    item_ids: list[str]
-    new: NDArray[np.int64]
-    mixtures: Any
 
 
 def find_new_items(data: Interactions, items: ItemTable, rng: Generator) -> NewItems | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from es_recsys.dataset import History, Interactions
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.item_ids import ItemIds
 
-__all__ = ["LAST", "HistoryBatch", "decay", "encode", "ranges", "sample_users", "take"]
+__all__ = ["LAST", "NEW_ITEM_DISCOUNT", "HistoryBatch", "NewItems", "decay", "encode", "ranges", "sample_users", "take"]
 
 
 def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
@@ -26,7 +27,23 @@ def decay(ages: NDArray[np.float64], half_life: float) -> NDArray[np.float64]:
 # As many events as a profile keeps; a longer history is cut to its newest.
 LAST = 300
 _DAY = 86_400.0
+
+NEW_ITEM_DISCOUNT = 0.5
+"""What a guess for an item without events counts (see `new_items`)."""
+
 _CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewItems:
+    """Items without events as mixtures of those with events (see `new_items`).
+
+    item_ids (n,): of all items, ascending. new (m,): where the new ones are there. mixtures (m, n): scipy CSR, rows summing to 1.
+    """
+
+    item_ids: list[str]
+    new: NDArray[np.int64]
+    mixtures: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -103,7 +103,7 @@ def _content_vectors(snapshot: ServingSnapshot, product_ids: tuple[str, ...], fi
         sources = yield MultiGet(snapshot.metadata.index, product_ids, (field,))
         found = {item_id: source[field] for item_id, source in sources.items() if source.get(field) is not None}
     there = [item_id for item_id in product_ids if item_id in found]
-    return there, np.array([found[item_id] for item_id in there], np.float32).reshape(len(there), -1)
+    return there, np.array([found[item_id] for item_id in there] or np.zeros((0, 1)), np.float32)
 
 
 def _model_vectors(snapshot: ServingSnapshot, policy: RankingPolicy, product_ids: list[str]) -> tuple[str, Vectors]:

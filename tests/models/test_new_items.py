@@ -10,7 +10,8 @@ import pytest
 
 from es_recsys.dataset import History, Interactions, ItemTable
 from es_recsys.models import MODELS, Model
-from es_recsys.models.new_items import DISCOUNT, find_new_items
+from es_recsys.models.new_items import find_new_items
+from es_recsys.models.types import NEW_ITEM_DISCOUNT
 from es_recsys.training.item_table import table_of
 from es_recsys.types import Item
 
@@ -81,7 +82,7 @@ def test_new_items_come_beside_the_others_whose_scores_stay(name: str, tmp_path:
     every = np.zeros(len(places.item_ids))
     every[np.searchsorted(places.item_ids, plain.item_ids[:])] = before
     new = [places.item_ids[at] for at in places.new]
-    np.testing.assert_allclose(model.score(history, new), DISCOUNT * (places.mixtures @ every), rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(model.score(history, new), NEW_ITEM_DISCOUNT * (places.mixtures @ every), rtol=1e-3, atol=1e-5)
     # A history of a new item leads to what is like it, and never to itself.
     found = dict(model.recommend(History.of(["i13"]), 10, {"i13"}))
     assert found and all(int(item_id[1:]) % 2 == 1 for item_id in list(found)[:5])
