@@ -44,7 +44,7 @@ def test_every_part_of_a_store_with_events_gives_its_rows(es_url: str) -> None:
     printed = run(es_url, "indexing,answers,time,events,concurrent,batch,starting,ready")
     assert list(rows(printed, "120 documents: indexing")) == ["indexing, documents/s"]
     answers = rows(printed, "120 documents: answers")
-    assert list(answers) == [*KINDS, "search, neutral, of words never asked for"]
+    assert list(answers) == [*KINDS, "search, neutral, of words never asked for", "search, personal, the first for its words"]
     assert answers[BOTH][1] == answers[BOTH][4] == "1.00"
     assert answers["search, neutral"][2] == "at most 2"
     assert answers["search, personal"][2] == "at most 4"
