@@ -21,6 +21,7 @@ __all__ = ["Neighbours", "by_liked", "of_liked"]
 _MOST_KEPT = 10_000
 # Entries of a row that new items are mixed of: the weakest ones cost most and say least.
 _MIXED = 200
+_MOST_NEW = 0.25
 
 
 class Neighbours(Model):
@@ -48,7 +49,8 @@ class Neighbours(Model):
     def add_new_items(self, new: NewItems) -> Self:
         """Add a column and a row for each new item.
 
-        A row gets the strongest of the new columns, in proportion to how many there are; a new row has as many entries as any.
+        A row gets the strongest of the new columns, in proportion to how many there are but a quarter of its entries at most, as
+        each costs every answer; a new row has as many entries as any.
         """
         from scipy import sparse
 
@@ -56,7 +58,7 @@ class Neighbours(Model):
         at = np.searchsorted(np.array(new.item_ids), np.array(self.item_ids[:]))
         sizes = np.diff(arrays["starts"])
         known = sparse.csr_matrix((arrays["values"], (np.repeat(at, sizes), at[arrays["items"]])), shape=(n, n))
-        share = len(new.new) / max(n - len(new.new), 1)
+        share = min(len(new.new) / max(n - len(new.new), 1), _MOST_NEW)
         columns = _strongest(NEW_ITEM_DISCOUNT * (_strongest(known, _MIXED) @ new.mixtures.T), max(math.ceil(most * share), 1))
         spread = sparse.csr_matrix((np.ones(len(new.new)), (np.arange(len(new.new)), new.new)), shape=(len(new.new), n))
         whole = known + columns @ spread

@@ -31,7 +31,7 @@ PERSONAL_SEARCH = "personal_search"
 PERSONAL_KINDS = tuple(kind for kind in SEARCH_KINDS if kind != "query_item")
 """Kinds of searches that it orders."""
 
-WINDOW = 50
+WINDOW = 30
 """How many of the best candidates it orders."""
 
 
