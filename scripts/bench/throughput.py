@@ -47,7 +47,9 @@ async def _concurrent(client: Client, kinds: dict[str, tuple[Callable[[int], obj
     rows = []
     async with AsyncClient(client.workspace.url, settings=client.settings) as other:
         for name, (one, ask) in kinds.items():
-            await _all_at_once(other, ask, range(AT_ONCE))
+            # Both know the words and the users, or the later one would pay for what the earlier one learned.
+            _one_by_one(one, range(ROUNDS * count))
+            await _all_at_once(other, ask, range(ROUNDS * count))
             single, together, busy = list[float](), list[float](), list[float]()
             for turn in range(ROUNDS):
                 numbers = range(turn * count, (turn + 1) * count)
