@@ -152,20 +152,16 @@ def largest_weights(
     policy: RankingPolicy,
     weights: Mapping[str, float],
     retrievers: Iterable[Retriever],
-    table: str | None = None,
+    table: str,
 ) -> dict[str, float]:
-    """Return what each of the retrievers counts with at most in a search, whatever the words find.
+    """Return what each of the retrievers counts with at most in a search that is weighed by a table, whatever the words find.
 
-    weights: before damping. table: the only one that the search may be weighed by (see `search_table`), None for any. Of kinds
-    without a table the broadest is the most personal.
+    weights: before damping. table: see `search_table`. Of kinds without a table of their own the broadest is the most personal.
     """
     counting = [retriever for retriever in retrievers if retriever.name in weights]
-    tables = ["query", *_chosen_kinds(request, policy)] if table is None else [table]
-    found = _usual_weights(1.0, request, user, policy, counting) if "query" in tables else {}
-    for kind in (kind for kind in tables if kind in SEARCH_KINDS):
-        for name, weight in _chosen_weights(kind, request, user, policy, counting).items():
-            found[name] = max(weight, found.get(name, 0.0))
-    return found
+    if table in SEARCH_KINDS:
+        return _chosen_weights(table, request, user, policy, counting)
+    return _usual_weights(1.0, request, user, policy, counting)
 
 
 def _usual_weights(

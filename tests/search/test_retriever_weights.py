@@ -20,6 +20,7 @@ from es_recsys.search.retriever_weights import (
     largest_weights,
     retriever_weights,
     search_kind,
+    search_table,
 )
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.settings import FusionWeights, SearchSettings
@@ -127,7 +128,8 @@ def test_no_search_weighs_anything_more_than_the_largest(
 ) -> None:
     case = known(metadata=replace(META, retriever_weights=tables), strength=strength, personalization=personalization)
     able = [retriever for retriever in active_retrievers(*case) if retriever.build_query(*case) is not None]
-    largest = largest_weights(*case, retriever_weights(*case, able), able)
+    table = search_table(case.request, case.policy, scores)
+    largest = largest_weights(*case, retriever_weights(*case, able), able, table)
     assert all(weight <= largest.get(name, 0.0) + 1e-12 for name, weight in weights(case, scores).items())
 
 
