@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,8 +22,6 @@ from es_recsys.training.ensemble_selection import MarginalGain
 from es_recsys.training.epoch_trial import EpochTrial, config_for_all
 from es_recsys.training.model_selection import TrainSpec, select, suitable_models
 
-Make = Callable[..., Interactions]
-ITEMS = 30
 CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=20, batch_events=128, epochs=20, patience=20)
 
 
@@ -39,16 +37,8 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def data(interactions: Make) -> Interactions:
-    """A hundred users who walk along a ring, in steps of one and five in turn, which only who sees two steps can foretell."""
-    rng = np.random.default_rng(4)
-
-    def walk() -> list[str]:
-        begin, first = int(rng.integers(ITEMS)), int(rng.choice([1, 5]))
-        steps = [first, 6 - first] * 9
-        return [f"i{(begin + sum(steps[:place])) % ITEMS:02}" for place in range(9)]
-
-    return interactions({f"u{user}": walk() for user in range(100)})
+def data(ring_walks: Interactions) -> Interactions:
+    return ring_walks
 
 
 @pytest.fixture(scope="module")
