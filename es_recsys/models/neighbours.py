@@ -19,8 +19,10 @@ __all__ = ["Neighbours", "by_liked", "of_liked"]
 
 # 12 bytes each, of every user that a client has at hand.
 _MOST_KEPT = 10_000
-# Entries of a row that new items are mixed of: the weakest ones cost most and say least.
+# Entries of a row that new items are mixed of, and of a new row: the weakest ones cost most and say least.
 _MIXED = 200
+# Of a product that is there at once: 12 bytes each.
+_ENTRIES = 4_000_000
 _MOST_NEW = 0.25
 
 
@@ -50,7 +52,7 @@ class Neighbours(Model):
         """Add a column and a row for each new item.
 
         A row gets the strongest of the new columns, in proportion to how many there are but a quarter of its entries at most, as
-        each costs every answer; a new row has as many entries as any.
+        each costs every answer; a new row has a few hundred entries, as new items are many and in few histories.
         """
         from scipy import sparse
 
@@ -59,10 +61,11 @@ class Neighbours(Model):
         sizes = np.diff(arrays["starts"])
         known = sparse.csr_matrix((arrays["values"], (np.repeat(at, sizes), at[arrays["items"]])), shape=(n, n))
         share = min(len(new.new) / max(n - len(new.new), 1), _MOST_NEW)
-        columns = _strongest(NEW_ITEM_DISCOUNT * (_strongest(known, _MIXED) @ new.mixtures.T), max(math.ceil(most * share), 1))
+        strong = NEW_ITEM_DISCOUNT * _strongest(known, _MIXED)
+        columns = _strongest_product(strong, new.mixtures.T.tocsr(), max(math.ceil(most * share), 1))
         spread = sparse.csr_matrix((np.ones(len(new.new)), (np.arange(len(new.new)), new.new)), shape=(len(new.new), n))
         whole = known + columns @ spread
-        rows = spread.T @ _strongest(new.mixtures @ whole, most)
+        rows = spread.T @ _strongest_product(new.mixtures, _strongest(whole.tocsr(), _MIXED), min(most, _MIXED))
         # What comes of an item is never itself.
         whole = (whole + rows - sparse.diags(rows.diagonal())).tocsr().astype(np.float32)
         whole.eliminate_zeros()
@@ -119,12 +122,30 @@ def _strongest(matrix: Any, most: int) -> Any:
     """Return a scipy CSR matrix with the `most` entries of each row that are furthest from 0."""
     from scipy import sparse
 
-    matrix = matrix.tocsr()
-    sizes = np.diff(matrix.indptr)
-    rows = np.repeat(np.arange(matrix.shape[0]), sizes)
-    order = np.lexsort((-np.abs(matrix.data), rows))
-    kept = order[np.arange(len(order)) - np.repeat(matrix.indptr[:-1], sizes) < most]
-    return sparse.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)
+    starts, kept = matrix.indptr.tolist(), np.ones(matrix.nnz, bool)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > most).tolist():
+        own = slice(starts[row], starts[row + 1])
+        sizes = np.abs(matrix.data[own])
+        least = np.partition(sizes, -most)[-most]
+        larger = sizes > least
+        # Of those that are alike the first ones.
+        larger[np.flatnonzero(sizes == least)[: most - np.count_nonzero(larger)]] = True
+        kept[own] = larger
+    ends = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_matrix((matrix.data[kept], matrix.indices[kept], ends), shape=matrix.shape)
+
+
+def _strongest_product(left: Any, right: Any, most: int) -> Any:
+    """Return what `_strongest` does of the product of two CSR matrices, which is too large to be there at once."""
+    from scipy import sparse
+
+    entries = np.concatenate([[0], np.cumsum(np.diff(right.indptr)[left.indices])])[left.indptr]
+    blocks, begin = [], 0
+    while begin < left.shape[0]:
+        end = max(int(np.searchsorted(entries, entries[begin] + _ENTRIES, side="right")) - 1, begin + 1)
+        blocks.append(_strongest(left[begin:end] @ right, most))
+        begin = end
+    return sparse.vstack(blocks, "csr") if blocks else left @ right
 
 
 class _SparseScores:

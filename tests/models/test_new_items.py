@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from es_recsys.dataset import History, Interactions, ItemTable
-from es_recsys.models import MODELS, Model
+from es_recsys.item_ids import ItemIds
+from es_recsys.linear_algebra import CSR
+from es_recsys.models import MODELS, Model, neighbours
+from es_recsys.models.covisitation import CoVisitation, CoVisitationConfig
 from es_recsys.models.new_items import find_new_items
-from es_recsys.models.types import NEW_ITEM_DISCOUNT
+from es_recsys.models.types import NEW_ITEM_DISCOUNT, NewItems
 from es_recsys.training.item_table import table_of
 from es_recsys.types import Item
 
@@ -90,3 +95,28 @@ def test_new_items_come_beside_the_others_whose_scores_stay(name: str, tmp_path:
     again = type(model).load(tmp_path / name)
     np.testing.assert_array_equal(again.score(history, places.item_ids), model.score(history, places.item_ids))
     assert model.fingerprint != plain.fingerprint
+
+
+def test_new_items_of_a_large_catalogue_need_memory_for_a_block_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, new = 300, 3_000
+    ids = [f"i{number:04d}" for number in range(known + new)]
+    model = CoVisitation(CoVisitationConfig(neighbours=20))
+
+    def added() -> tuple[dict[str, np.ndarray], int]:
+        rows = sparse.random(known, known, 20 / known, "csr", np.float32, rng=np.random.default_rng(1))
+        model._learned(ItemIds.of(ids[:known]), CSR(rows.indptr.astype(np.int64), rows.indices, rows.data))
+        columns = np.concatenate([np.random.default_rng(k).permutation(known)[:20] for k in range(new)])
+        mixtures = sparse.csr_matrix((np.full(20 * new, 0.05), (np.repeat(np.arange(new), 20), columns)), (new, known + new))
+        tracemalloc.start()
+        model.add_new_items(NewItems(ids, np.arange(known, known + new), mixtures))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return {name: np.array(values) for name, values in model._arrays.items()}, peak
+
+    whole, at_once = added()
+    monkeypatch.setattr(neighbours, "_ENTRIES", 20_000)
+    blocks, by_block = added()
+    assert by_block < 0.6 * at_once, (by_block, at_once)
+    assert len(whole["items"]) > 15 * len(ids)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(blocks[name], values, err_msg=name)
