@@ -94,7 +94,7 @@ class Taste:
 class Profile:
     """Profile of a user: what is known of them by their events.
 
-    seen, disliked: ids of items. affinities: "categories", "brand", "tags" -> value -> share (sums to 1 a field). price: mean and
+    seen, disliked: ids of items. followed, muted: names of authors. affinities: "categories", "brand", "tags" -> value -> share (sums to 1 a field). price: mean and
     spread of log1p(price). counts: events by type. strength: sum of absolute event weights. applied_through: the last row of the
     event store that is in it. updated_at: epoch seconds.
     """
@@ -103,6 +103,8 @@ class Profile:
     history: History = field(default_factory=History)
     seen: frozenset[str] = frozenset()
     disliked: frozenset[str] = frozenset()
+    followed: frozenset[str] = frozenset()
+    muted: frozenset[str] = frozenset()
     tastes: Mapping[str, Taste] = field(default_factory=dict)
     affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     price: tuple[float, float] | None = None

@@ -20,8 +20,11 @@ class EventType:
     weight: strength of the preference, a view being 1 (>= 0). half_life: days after which the weight counts half in the
     long-term taste. sign: +1 liked, -1 disliked, 0 says nothing about the item by itself (a search).
     value: how `Event.value` changes the weight: "none" ignores it, "rating" reads 1..5 with 3 neutral, "seconds" reads a
-    dwell time that saturates at a minute, "quantity" grows with the logarithm of the amount.
+    dwell time that saturates at a minute, "quantity" grows with the logarithm of the amount, "flag" takes it back with 0.
     counts_as_seen: whether `recommend` leaves out items with a positive event of this type.
+    target: what `Event.item_id` names: an "item", or an "author", whose items are shown sooner (sign +1) or left out (-1).
+    shown: whether the item was only shown. All that was passed over moves a taste a little away, by a bounded part of it
+    (`MAX_PASSED_OVER`, events/profiles.py).
     """
 
     name: str
@@ -30,6 +33,13 @@ class EventType:
     sign: int
     value: str = "none"
     counts_as_seen: bool = True
+    target: str = "item"
+    shown: bool = False
+
+    @property
+    def is_opinion(self) -> bool:
+        """Whether it says what a user thinks of an item: then histories, popularity, features and models read it."""
+        return self.sign != 0 and self.target == "item" and not self.shown
 
 
 _ROWS = (
@@ -43,6 +53,11 @@ _ROWS = (
     EventType("dislike", 3.0, 90.0, -1, counts_as_seen=False),
     EventType("share", 4.0, 90.0, 1),
     EventType("rating", 3.0, 120.0, 1, value="rating"),
+    EventType("impression", 0.02, 30.0, -1, counts_as_seen=False, shown=True),
+    EventType("follow", 3.0, 120.0, 1, value="flag", counts_as_seen=False, target="author"),
+    EventType("mute", 3.0, 120.0, -1, value="flag", counts_as_seen=False, target="author"),
+    EventType("hide", 2.0, 90.0, -1, counts_as_seen=False),
+    EventType("report", 5.0, 120.0, -1, counts_as_seen=False),
 )
 
 EVENT_TYPES: Mapping[str, EventType] = MappingProxyType({row.name: row for row in _ROWS})
@@ -63,4 +78,6 @@ def event_weight(event_type: str, value: float | None = None, weights: Mapping[s
         scale = min(max(value or 0.0, 0.0), 60.0) / 60.0
     elif row.value == "quantity" and value is not None and value > 1.0:
         scale = 1.0 + math.log2(min(value, 1024.0)) / 10.0
+    elif row.value == "flag" and value == 0.0:
+        scale = 0.0
     return row.sign * weight * scale

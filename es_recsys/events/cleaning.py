@@ -139,7 +139,8 @@ class _Run:
 
     def context(self, findings: Findings | None = None) -> RuleContext:
         baskets = [TYPE_CODES[name] for name, row in EVENT_TYPES.items() if row.value == "quantity"]
-        return RuleContext(self.timed, self._now, baskets, TYPE_CODES["rating"], self._scale, self._bots, findings)
+        shown = [TYPE_CODES[name] for name, row in EVENT_TYPES.items() if row.shown]
+        return RuleContext(self.timed, self._now, baskets, TYPE_CODES["rating"], self._scale, self._bots, findings, shown)
 
     def state_after(
         self, frame: EventFrame, result: RuleResult, state: CleaningState, tallied: Counter[str]

@@ -23,6 +23,7 @@ from es_recsys.ratings import RatingScale
 __all__ = ["TYPE_CODES", "EventFrame", "FrameBuilder", "read_event_frame", "to_arrays"]
 
 TYPE_CODES = {name: code for code, name in enumerate(EVENT_TYPES)}
+_ON_AUTHORS = [TYPE_CODES[name] for name, row in EVENT_TYPES.items() if row.target == "author"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,7 @@ class FrameBuilder:
             if callable(known_items):
                 known_items = set(known_items([item for item in ids if item is not None]))
             known = np.array([item is None or item in known_items for item in ids])
-            rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]))
+            rows = rows.with_columns(known=pl.Series(known).gather(rows["item"]) | rows["kind"].is_in(_ON_AUTHORS))
         rows = rows.sort("actor", "time", maintain_order=True) if timed else rows.sort("row")
         return EventFrame(rows, position, self._whose.values, ids, self._queries.values)
 

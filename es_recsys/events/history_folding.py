@@ -19,14 +19,18 @@ from es_recsys.errors import FingerprintMismatch
 from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.decayed_sums import FACETS, DecayedSums, ItemContent
 from es_recsys.events.event_arrays import EventArrays
-from es_recsys.events.profile_state import LONG, SHORT, HistoryEntry, ProfileConfig, ProfileState
+from es_recsys.events.profile_state import LONG, PASSED_OVER, SHORT, HistoryEntry, ProfileConfig, ProfileState, terms_of
 from es_recsys.events.profiles import MAX_QUERIES
 
 __all__ = ["HistoryFolding"]
 
 _TYPES = list(EVENT_TYPES)
 _IS_FEEDBACK = np.array([row.weight > 1.0 for row in EVENT_TYPES.values()])
+_IS_OPINION = np.array([row.is_opinion for row in EVENT_TYPES.values()])
+_IS_SHOWN = np.array([row.shown for row in EVENT_TYPES.values()])
+_ON_AUTHOR = np.array([row.target == "author" for row in EVENT_TYPES.values()])
 _SEARCH = _TYPES.index("search")
+_IN_TERM = {term: np.array([term in terms_of(name) for name in _TYPES]) for term in (LONG, SHORT, PASSED_OVER)}
 
 _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int64]
@@ -37,7 +41,8 @@ class _Events:
     """Events of some actors as arrays (n,), those of an actor together. actor: position of the actor in the batch.
 
     product: rank of the product's id among those of the batch, item: position among the batch's items; -1 where the event counts
-    in no taste. weight: in the store's weights; base_weight: in those of event_types.py.
+    in no taste. name: position of what it names among the store's items. weight: in the store's weights; base_weight: in those of
+    event_types.py.
     """
 
     actor: _Ints
@@ -49,6 +54,7 @@ class _Events:
     counts: NDArray[np.bool_]
     item: _Ints
     product: _Ints
+    name: _Ints
     weight: _Floats
     base_weight: _Floats
 
@@ -98,6 +104,7 @@ class HistoryFolding:
     def item_ids(self, actors: Sequence[str], *, counting: bool = False) -> list[str]:
         """Return the items that the actors' events name, each once. counting: only those of events that are not set aside."""
         places = self._places(actors)
+        places = places[~_ON_AUTHOR[self._columns["kind"][places]]]
         codes = np.unique(self._columns["item"][places[self._counting[places]] if counting else places])
         return [item for code in codes.tolist() if (item := self._items[code]) is not None]
 
@@ -109,19 +116,21 @@ class HistoryFolding:
         counts = np.array([self._starts[self._codes[actor] + 1] - self._starts[self._codes[actor]] for actor in actors])
         events, items, products = self._events(places, np.repeat(np.arange(len(actors)), counts), content)
         counted = events.where(events.counts)
-        on_items = counted.where(counted.item >= 0)
+        on_items = counted.where((counted.item >= 0) & _IS_OPINION[counted.kind])
         done, entries = on_items.where(on_items.base_weight != 0.0), on_items.where(on_items.weight != 0.0)
+        summed = counted.where((counted.item >= 0) & (_IS_OPINION | _IS_SHOWN)[counted.kind] & (counted.weight != 0.0))
         n = len(actors)
         reference = np.full(n, -np.inf)
-        np.maximum.at(reference, entries.actor, entries.time)
+        np.maximum.at(reference, summed.actor, summed.time)
         histories = _histories(entries, products, n, self._config.history)
         seen = _seen(done, products, n)
         feedback = _feedback(done, products, n)
+        authors = _authors(counted.where(_ON_AUTHOR[counted.kind]), self._items, n)
         queries = _searches(counted, self._queries, n)
         types = np.bincount(counted.actor * len(_TYPES) + counted.kind, minlength=n * len(_TYPES)).reshape(n, -1).tolist()
         strength = np.bincount(entries.actor, np.abs(entries.weight), minlength=n).tolist()
         values = {facet: [self._values(facet, item) for item in items] for facet in FACETS}
-        sums = _sums(entries, reference, items, values, n, self._config)
+        sums = _sums(summed, reference, items, values, n, self._config)
         applied = np.zeros(n, np.int64)
         np.maximum.at(applied, events.actor, events.row)
         return [
@@ -135,6 +144,7 @@ class HistoryFolding:
                 history=histories[i],
                 seen=seen[i],
                 explicit_feedback=feedback[i],
+                authors=authors[i],
                 queries=queries[i],
                 counts={name: count for name, count in zip(_TYPES, types[i], strict=True) if count},
                 strength=strength[i],
@@ -157,7 +167,8 @@ class HistoryFolding:
     ) -> tuple[_Events, list[ItemContent], list[str]]:
         """Return the events, the items that they are on, and the ids of products in their order."""
         columns = {name: column[places] for name, column in self._columns.items()}
-        codes, which = np.unique(columns.pop("item"), return_inverse=True)
+        columns["name"] = columns.pop("item")
+        codes, which = np.unique(columns["name"], return_inverse=True)
         names = [self._items[code] for code in codes.tolist()]
         found = [None if name is None else content.get(name) for name in names]
         ids = [None if item is None else item.group_id or name for name, item in zip(names, found, strict=True)]
@@ -214,17 +225,28 @@ def _seen(done: _Events, products: list[str], n: int) -> list[dict[str, frozense
 
 def _feedback(done: _Events, products: list[str], n: int) -> list[dict[str, tuple[float, str, int]]]:
     given = done.where(_IS_FEEDBACK[done.kind])
-    sign = np.where(given.base_weight > 0.0, 1, -1)
-    order = np.lexsort((sign, given.key, given.time, given.product, given.actor))
-    actor, product = given.actor[order], given.product[order]
+    return _latest(given, given.product, products, n)
+
+
+def _authors(given: _Events, names: Sequence[str | None], n: int) -> list[dict[str, tuple[float, str, int]]]:
+    named = np.array([name is not None for name in names], np.bool_)
+    given = given.where(named[given.name])
+    return _latest(given, given.name, [name or "" for name in names], n)
+
+
+def _latest(given: _Events, what: _Ints, names: Sequence[str], n: int) -> list[dict[str, tuple[float, str, int]]]:
+    """Return of each actor the name of `what` -> (time, key, sign) of the last of the events."""
+    sign = np.sign(given.base_weight).astype(np.int64)
+    order = np.lexsort((sign, given.key, given.time, what, given.actor))
+    actor, ordered = given.actor[order], what[order]
     last = np.ones(len(order), np.bool_)
-    last[:-1] = (actor[1:] != actor[:-1]) | (product[1:] != product[:-1])
-    latest, signs = given.where(order[last]), sign[order[last]].tolist()
-    feedback: list[dict[str, tuple[float, str, int]]] = [{} for _ in range(n)]
-    lines = zip(latest.actor.tolist(), latest.product.tolist(), latest.time.tolist(), _texts(latest.key), signs, strict=True)
-    for whose, rank, time, key, direction in lines:
-        feedback[whose][products[rank]] = (time, key, direction)
-    return feedback
+    last[:-1] = (actor[1:] != actor[:-1]) | (ordered[1:] != ordered[:-1])
+    latest, which, signs = given.where(order[last]), ordered[last].tolist(), sign[order[last]].tolist()
+    found: list[dict[str, tuple[float, str, int]]] = [{} for _ in range(n)]
+    lines = zip(latest.actor.tolist(), which, latest.time.tolist(), _texts(latest.key), signs, strict=True)
+    for whose, place, time, key, direction in lines:
+        found[whose][names[place]] = (time, key, direction)
+    return found
 
 
 def _searches(counted: _Events, texts: list[str], n: int) -> list[dict[str, tuple[float, str]]]:
@@ -248,14 +270,18 @@ def _sums(
     config: ProfileConfig,
 ) -> list[dict[tuple[str, float], DecayedSums]]:
     """Return of each actor the sums of each term and half-life that occurs. values: of each facet, those of each item."""
-    names = [(term, config.half_life(term, name)) for term in (LONG, SHORT) for name in _TYPES]
-    groups = list(dict.fromkeys(names))
-    group_of = np.array([groups.index(name) for name in names]).reshape(2, -1)
-    half_lives = np.array([half_life for _, half_life in names]).reshape(2, -1)
-    age = (entries.time - reference[entries.actor]) / config.unit
-    weight = np.concatenate([entries.weight * np.exp2(age / half_life[entries.kind]) for half_life in half_lives])
-    where = np.concatenate([entries.actor * len(groups) + group[entries.kind] for group in group_of])
-    item, size = np.tile(entries.item, 2), n * len(groups)
+    names = {term: [(term, config.half_life(term, name)) for name in _TYPES] for term in _IN_TERM}
+    groups = list(dict.fromkeys(name for some in names.values() for name in some))
+    parts = []
+    for term, belongs in _IN_TERM.items():
+        mine = entries.where(belongs[entries.kind])
+        group_of = np.array([groups.index(name) for name in names[term]])
+        half_life = np.array([half_life for _, half_life in names[term]])
+        age = (mine.time - reference[mine.actor]) / config.unit
+        weights = mine.weight * np.exp2(age / half_life[mine.kind])
+        parts.append((weights, mine.actor * len(groups) + group_of[mine.kind], mine.item))
+    weight, where, item = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    size = n * len(groups)
     occurs = np.flatnonzero(np.bincount(where, minlength=size))
     net, mass = np.bincount(where, weight, minlength=size), np.bincount(where, np.abs(weight), minlength=size)
     shares = sparse.csr_array((weight, (where, item)), shape=(size, len(items)))
@@ -270,7 +296,7 @@ def _sums(
             float(net[place]),
             float(mass[place]),
             {name: total[place] for name, (total, has) in vectors.items() if has[place]},
-            {facet: found[place] for facet, found in affinities.items()},
+            {facet: {} if groups[group][0] == PASSED_OVER else found[place] for facet, found in affinities.items()},
             (prices[0][place], prices[1][place], prices[2][place]),
         )
     return sums

@@ -32,7 +32,7 @@ def read_interactions(
     weights: Mapping[str, float] | None = None,
     products: Mapping[str, str] | None = None,
 ) -> Interactions:
-    """Return the store's events on items, one row each, without those that are set aside or of weight 0.
+    """Return what the store's events say of items, one row each, without those that are set aside or of weight 0.
 
     now: epoch seconds; later events are left out (None: none; without effect where the store has no time).
     event_types: only these (None: all). weights: the store's own (see `event_weight`). products: item_id -> group_id of
@@ -42,11 +42,11 @@ def read_interactions(
     timed = store.timed
     when = sa.func.coalesce(EVENTS.c.time, EVENTS.c.received_at) if timed else EVENTS.c.order
     event, scale = EVENTS.c, store.rating_scale
-    signed = [name for name in (event_types or EVENT_TYPES) if EVENT_TYPES[name].sign]
+    opinions = [name for name in (event_types or EVENT_TYPES) if EVENT_TYPES[name].is_opinion]
     conditions: list[sa.ColumnElement[bool]] = [
         event.quarantine.is_(None),
         event.item_id.is_not(None),
-        type_column(scale).in_(signed),
+        type_column(scale).in_(opinions),
     ]
     if timed and now is not None:
         conditions.append(event.time <= now)
@@ -71,12 +71,12 @@ def to_interactions(
     events: EventArrays, timed: bool, now: float, weights: Mapping[str, float] | None, products: Mapping[str, str] | None
 ) -> Interactions:
     """Return what `read_interactions` reads, of all types, of events that are read already. timed: whether they have times."""
-    signed = np.array([EVENT_TYPES[event_type].sign != 0 for event_type, _ in events.readings], np.bool_)
+    opinion = np.array([EVENT_TYPES[event_type].is_opinion for event_type, _ in events.readings], np.bool_)
     types = np.array([_TYPE_CODES[event_type] for event_type, _ in events.readings], np.int8)
     values = np.array([np.nan if value is None else value for _, value in events.readings], np.float32)
     on_item = np.array([item is not None for item in events.items], np.bool_)
     weight = events.weights(weights).astype(np.float32)
-    kept = events.counts & on_item[events.item] & signed[events.reading] & (weight != 0.0)
+    kept = events.counts & on_item[events.item] & opinion[events.reading] & (weight != 0.0)
     if timed:
         kept &= events.time <= now
     reading = events.reading[kept]

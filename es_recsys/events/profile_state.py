@@ -10,9 +10,20 @@ from es_recsys.event_types import EVENT_TYPES
 from es_recsys.events.decayed_sums import DecayedSums
 from es_recsys.settings import ProfileSettings
 
-__all__ = ["LONG", "SHORT", "HistoryEntry", "ProfileConfig", "ProfileState", "RecencyKey", "empty_state", "reset_if_stale"]
+__all__ = [
+    "LONG",
+    "PASSED_OVER",
+    "SHORT",
+    "HistoryEntry",
+    "ProfileConfig",
+    "ProfileState",
+    "RecencyKey",
+    "empty_state",
+    "reset_if_stale",
+    "terms_of",
+]
 
-LONG, SHORT = "long", "short"
+LONG, SHORT, PASSED_OVER = "long", "short", "passed_over"
 _DAY = 86_400.0
 
 
@@ -39,8 +50,13 @@ class ProfileConfig:
         return _DAY if self.timed else 1.0
 
     def half_life(self, term: str, event_type: str) -> float:
-        ceiling = self.long_half_life if term == LONG else self.short_half_life
+        ceiling = self.short_half_life if term == SHORT else self.long_half_life
         return min(ceiling, EVENT_TYPES[event_type].half_life)
+
+
+def terms_of(event_type: str) -> tuple[str, ...]:
+    """Return the terms whose sums an event of this type is in."""
+    return (PASSED_OVER,) if EVENT_TYPES[event_type].shown else (LONG, SHORT)
 
 
 _TYPE_ORDER = {name: number for number, name in enumerate(EVENT_TYPES)}
@@ -76,7 +92,8 @@ class ProfileState:
     revision: the actor's revision in the event store when row 0 was folded. applied_through: the last row folded in.
     reference: time of the last event in `sums`. sums: (term, half-life) -> sums at the reference. history: the last events
     on items of the catalogue, oldest first. seen: event type -> items with a positive event of it. explicit_feedback: item ->
-    (time, key, sign) of the last event that was more than a view. queries: text -> when it was last searched for, the last 20.
+    (time, key, sign) of the last event that was more than a view. authors: author -> (time, key, sign) of the last event on them, 0
+    for one that took back what was before. queries: text -> when it was last searched for, the last 20.
     """
 
     user_key: str
@@ -88,6 +105,7 @@ class ProfileState:
     history: tuple[HistoryEntry, ...] = ()
     seen: Mapping[str, frozenset[str]] = field(default_factory=dict)
     explicit_feedback: Mapping[str, tuple[float, str, int]] = field(default_factory=dict)
+    authors: Mapping[str, tuple[float, str, int]] = field(default_factory=dict)
     queries: Mapping[str, RecencyKey] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     strength: float = 0.0

@@ -28,14 +28,17 @@ from numpy.typing import NDArray
 from es_recsys.dataset import History, Profile, Taste
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.decayed_sums import FACETS, Contribution, DecayedSums, ItemContent
-from es_recsys.events.profile_state import LONG, SHORT, HistoryEntry, ProfileState, RecencyKey
+from es_recsys.events.profile_state import LONG, PASSED_OVER, SHORT, HistoryEntry, ProfileState, RecencyKey, terms_of
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
 
-__all__ = ["MAX_QUERIES", "build_profile", "fold"]
+__all__ = ["MAX_PASSED_OVER", "MAX_QUERIES", "build_profile", "fold", "named_item", "sign_of"]
 
 _SEEN_TYPES = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_seen)
 MAX_QUERIES = 20
 """Texts that a profile remembers of what was searched for."""
+MAX_PASSED_OVER = 0.2
+"""All that was shown and passed over weighs at most this part of what was done, as what isn't relevant does in Rocchio's feedback
+(1971; .15 to .75): who is shown hundreds of items keeps a taste."""
 _CHUNK = 2_048
 # Below this part of what went in, a sum that likes and dislikes cancel is rounding noise.
 _NOISE = 1e-6
@@ -52,22 +55,25 @@ def fold(state: ProfileState, rows: Iterable[StoredEvent], content: Mapping[str,
     if not fresh:
         return state
     counted = [row for row in fresh.values() if row.quarantine in (None, UNKNOWN_ITEM)]
-    on_items = [(row, content[row.item_id]) for row in counted if row.item_id is not None and row.item_id in content]
+    named = [(row, content[item]) for row in counted if (item := named_item(row)) is not None and item in content]
+    on_items = [(row, item) for row, item in named if EVENT_TYPES[row.event_type].is_opinion]
+    shown = _entries([(row, item) for row, item in named if EVENT_TYPES[row.event_type].shown], state.config.weights)
     # What answers leave out follows from what was done, however little weight the store gives it as a sign of taste.
     done = [entry for entry, _ in _entries(on_items, {})]
     weighted = _entries(on_items, state.config.weights)
     entries = [entry for entry, _ in weighted]
-    reference = max((entry.time for entry in entries), default=state.reference)
+    reference = max((entry.time for entry, _ in (*weighted, *shown)), default=state.reference)
     if state.reference is not None and reference is not None:
         reference = max(reference, state.reference)
     return replace(
         state,
         applied_through=max(fresh),
         reference=reference,
-        sums=_sums(state, weighted, reference),
+        sums=_sums(state, [*weighted, *shown], reference),
         history=tuple(sorted((*state.history, *entries), key=lambda entry: entry.sort_key)[-state.config.history :]),
         seen=_seen(state.seen, done),
         explicit_feedback=_explicit_feedback(state.explicit_feedback, done),
+        authors=_authors(state.authors, counted),
         queries=_queries(state.queries, counted),
         counts=dict(Counter(state.counts) + Counter(row.event_type for row in counted)),
         strength=state.strength + sum(abs(entry.weight) for entry in entries),
@@ -95,6 +101,8 @@ def build_profile(state: ProfileState, now: float, seen_types: Iterable[str] | N
         ),
         seen=frozenset().union(*(items for name, items in state.seen.items() if name in types)),
         disliked=frozenset(item for item, (_, _, sign) in state.explicit_feedback.items() if sign < 0),
+        followed=frozenset(author for author, (_, _, sign) in state.authors.items() if sign > 0),
+        muted=frozenset(author for author, (_, _, sign) in state.authors.items() if sign < 0),
         tastes=_tastes(state),
         affinities={facet: shares for facet in FACETS if (shares := _shares(state, facet))},
         price=_price(state),
@@ -104,6 +112,17 @@ def build_profile(state: ProfileState, now: float, seen_types: Iterable[str] | N
         applied_through=state.applied_through,
         updated_at=now,
     )
+
+
+def named_item(row: StoredEvent) -> str | None:
+    """Return the id of the item that an event is on; None for one on an author, or on nothing."""
+    return row.item_id if EVENT_TYPES[row.event_type].target == "item" else None
+
+
+def sign_of(event_type: str, value: float | None) -> int:
+    """Return 1 for an event that speaks for what it names, -1 for one against it, else 0."""
+    weight = event_weight(event_type, value)
+    return (weight > 0.0) - (weight < 0.0)
 
 
 def _entries(
@@ -129,8 +148,10 @@ def _sums(
     groups: dict[tuple[str, float], list[Contribution]] = defaultdict(list)
     for entry, content in weighted:
         # Ages from the reference keep the digits that epoch seconds would eat.
+        if EVENT_TYPES[entry.event_type].shown:
+            content = ItemContent(vectors=content.vectors)
         contribution = Contribution(entry.weight, (entry.time - reference) / unit, content)
-        for term in (LONG, SHORT):
+        for term in terms_of(entry.event_type):
             groups[term, state.config.half_life(term, entry.event_type)].append(contribution)
     for key, group in groups.items():
         total = sums.get(key) or DecayedSums(key[1])
@@ -160,6 +181,16 @@ def _explicit_feedback(
     return latest
 
 
+def _authors(authors: Mapping[str, tuple[float, str, int]], rows: Iterable[StoredEvent]) -> Mapping[str, tuple[float, str, int]]:
+    """Return what was last done about each author, however little weight the store gives it."""
+    latest = dict(authors)
+    for row in rows:
+        if row.item_id is not None and EVENT_TYPES[row.event_type].target == "author":
+            given = (row.time, row.key, sign_of(row.event_type, row.value))
+            latest[row.item_id] = max(given, latest.get(row.item_id, given))
+    return latest
+
+
 def _queries(queries: Mapping[str, RecencyKey], rows: Iterable[StoredEvent]) -> Mapping[str, RecencyKey]:
     latest = dict(queries)
     for row in rows:
@@ -176,13 +207,16 @@ def _tastes(state: ProfileState) -> dict[str, Taste]:
 
 
 def _direction(state: ProfileState, term: str, name: str) -> NDArray[np.float32] | None:
-    """Return the unit vector of a taste, or None where there is none."""
+    """Return the unit vector of a taste, away from what was passed over, or None where there is none."""
     parts = [sums for (its_term, _), sums in state.sums.items() if its_term == term]
     vectors = [sums.vectors[name] for sums in parts if name in sums.vectors]
-    mass = sum(sums.mass for sums in parts)
-    if not vectors or sum(sums.net for sums in parts) <= _NOISE * mass:
+    net, mass = sum(sums.net for sums in parts), sum(sums.mass for sums in parts)
+    if not vectors or net <= _NOISE * mass:
         return None
-    total: NDArray[np.float64] = np.sum(vectors, axis=0)
+    passed_over = [sums for (its_term, _), sums in state.sums.items() if its_term == PASSED_OVER and name in sums.vectors]
+    away = sum(sums.mass for sums in passed_over)
+    share = min(1.0, MAX_PASSED_OVER * net / away) if away > 0.0 else 0.0
+    total: NDArray[np.float64] = np.sum([*vectors, *(share * sums.vectors[name] for sums in passed_over)], axis=0)
     length = float(np.linalg.norm(total))
     return (total / length).astype(np.float32) if length > _NOISE * mass else None
 

@@ -46,7 +46,8 @@ class RuleContext:
 
     now: epoch seconds. baskets: codes of the event types of which many at one instant are one action (an order's lines).
     rating: code of ratings (None: there are none), which are on `scale`. findings: what all events together say, where the frame
-    has only some actors; else the frame says it.
+    has only some actors; else the frame says it. shown: codes of the event types that are no action of the actor, whose pace
+    says nothing.
     """
 
     timed: bool
@@ -56,6 +57,7 @@ class RuleContext:
     scale: RatingScale = FIVE_STARS
     bots: BotRules = field(default_factory=BotRules)
     findings: Findings | None = None
+    shown: Collection[int] = ()
 
 
 class Findings(NamedTuple):
@@ -165,7 +167,8 @@ def _bots(usable: pl.DataFrame, paced: pl.DataFrame, on: RuleContext) -> _BotsFo
     """
     time, actor = pl.col("time"), pl.col("actor")
     one_basket = pl.col("kind").is_in(list(on.baskets)) & (time == time.shift(1)) & (actor == actor.shift(1))
-    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False)).select("actor", "time", "coarse")
+    shown = pl.col("kind").is_in(list(on.shown))
+    candidates = paced.filter(~pl.col("clamped") & ~one_basket.fill_null(False) & ~shown).select("actor", "time", "coarse")
     acts = first_of_bursts(candidates["actor"].to_numpy(), candidates["time"].to_numpy())
     actions = candidates.filter(pl.Series(acts, dtype=pl.Boolean))
     exact = actions.filter(~pl.col("coarse"))

@@ -26,7 +26,7 @@ def read_impressions(work: Workspace, *, kinds: Sequence[str] = (), event_types:
     The reward is 1 where an event on the item echoes the answer's query_id or recommendation_id, else 0. kinds: of answers, all
     unless named. event_types: those that count, all positive ones unless named.
     """
-    wanted = set(event_types) or {name for name, row in EVENT_TYPES.items() if row.sign > 0}
+    wanted = set(event_types) or {name for name, row in EVENT_TYPES.items() if row.is_opinion and row.sign > 0}
     rewards: dict[tuple[str, str], float] = {}
     groups = fetch_live_item_groups(work)
     for event in group_events(work.events.scan(), groups):

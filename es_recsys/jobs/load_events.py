@@ -48,7 +48,7 @@ __all__ = ["EventsReport", "load_events", "set_rating_scale"]
 _MOST_KEPT = 2_000_000
 """Events of one load that are kept in memory from the check of the files on; each takes about 200 bytes."""
 
-_ITEM_EVENT_TYPES = tuple(name for name, row in EVENT_TYPES.items() if row.sign)
+_ITEM_EVENT_TYPES = tuple(name for name, row in EVENT_TYPES.items() if row.is_opinion)
 
 
 @dataclass(frozen=True, slots=True)

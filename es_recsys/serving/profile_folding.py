@@ -22,7 +22,7 @@ from es_recsys.events.event_arrays import EventArrays
 from es_recsys.events.log_position import LogPosition
 from es_recsys.events.profile_documents import RESUME_FIELDS, can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig, ProfileState
-from es_recsys.events.profiles import fold
+from es_recsys.events.profiles import fold, named_item
 from es_recsys.events.records import StoredEvent
 from es_recsys.index.bulk import bulk_write
 from es_recsys.index.bulk_actions import Action, EncodedAction
@@ -314,7 +314,7 @@ class _ProfilePass:
 
     def _set_aside(self, rows: Sequence[StoredEvent]) -> bool:
         """Look up the rows' items, and flag rows on unknown ones in the event store; return whether one came just now."""
-        self._look_up(dict.fromkeys(row.item_id for row in rows if row.item_id is not None))
+        self._look_up(dict.fromkeys(item for row in rows if (item := named_item(row)) is not None))
         known = {item_id: it for item_id, it in self._content.items() if it is not None}
         if not self.work.driver.run(quarantine_unknown_items(self.snapshot, self.work.events, rows, known)):
             return False

@@ -12,7 +12,7 @@ from es_recsys.events.actors import actor_of, session_of, user_of
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig
-from es_recsys.events.profiles import fold
+from es_recsys.events.profiles import fold, named_item
 from es_recsys.events.records import StoredEvent
 from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -117,7 +117,7 @@ def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str,
         if not rows and state.applied_through == 0:
             yield Delete(snapshot.metadata.profiles, key)
             return True
-        known = yield from read_item_content(snapshot, (row.item_id for row in rows if row.item_id is not None))
+        known = yield from read_item_content(snapshot, (item for row in rows if (item := named_item(row)) is not None))
         if (yield from quarantine_unknown_items(snapshot, store, rows, known)):
             continue
         document = to_document(fold(state, rows, known), now)
@@ -141,7 +141,8 @@ def quarantine_unknown_items(
 
     Return whether such an item came meanwhile; then the rows are to be read again.
     """
-    lacking = {row.row: row.item_id for row in rows if row.item_id not in known and row.item_id and row.quarantine is None}
+    named = ((row, named_item(row)) for row in rows if row.quarantine is None)
+    lacking = {row.row: item for row, item in named if item is not None and item not in known}
     if not lacking:
         return False
     yield RunBlocking(lambda: store.quarantine_unknown_items(list(lacking)))

@@ -43,18 +43,22 @@ _ALIASES = {
     "like": """liked likes fav faved favorite favorited favourite favourited favorites favourites addtofavorites addtofavourites
         addedtofavorites addedtofavourites addfavorite addfavourite addtowishlist addedtowishlist productaddedtowishlist
         itemaddedtowishlist wishlist wishlistadd wishlisted wish bookmark bookmarked save saved collect collected heart
-        hearted star starred love loved thumbsup thumbup upvote upvoted follow followed""",
-    "dislike": "disliked dislikes thumbsdown thumbdown downvote downvoted notinterested hide hidden hate hated",
+        hearted star starred love loved thumbsup thumbup upvote upvoted""",
+    "dislike": "disliked dislikes thumbsdown thumbdown downvote downvoted notinterested hate hated",
     "share": "shared shares productshared shareproduct shareitem itemshared",
     "rating": "rate rated ratings review reviewed reviews productreviewed productreview reviewadded reviewsubmitted ratingadded",
+    "impression": "impressions exposure exposed shown itemimpression itemshown productimpression productimpressions",
+    "follow": "followed follows followauthor followuser followchannel followseller",
+    "mute": "muted mutes muteauthor muteuser mutechannel block blocked blockauthor blockuser",
+    "hide": "hidden hides hideitem hidepost itemhidden",
+    "report": "reported reports reportitem reportpost flagged itemreported",
 }
 ACTION_ALIASES: Mapping[str, str] = {word: event_type for event_type, words in _ALIASES.items() for word in words.split()} | {
     name: name for name in EVENT_TYPES
 }
 """Letters and digits of a name, in lower case -> event type."""
 
-_IGNORED_WORDS = """impression impressions exposure exposed shown show display displayed hover producthover scroll
-    scrolled pageload pageexit
+_IGNORED_WORDS = """show display displayed hover producthover scroll scrolled pageload pageexit
     pageleave pageping heartbeat ping login logout loggedin loggedout signin signedin signout signedout signup signedup register
     registered identify alias group newuserentry sessionstart sessionend sessionstarted firstvisit firstopen appopen
     appopened applicationopened applicationinstalled applicationbackgrounded userengagement engagement formstart formsubmit
@@ -63,8 +67,7 @@ _IGNORED_WORDS = """impression impressions exposure exposed shown show display d
     checkoutoption checkoutstep checkoutstepviewed checkoutstepcompleted checkoutcontactinfosubmitted
     checkoutaddressinfosubmitted checkoutshippinginfosubmitted addpaymentinfo paymentinfosubmitted paymentinfoentered
     addshippinginfo viewcart cartviewed viewedcart viewbasket cartupdate cartupdated ecommercecartupdate
-    trackecommercecartupdate cartshared emptycart clearcart viewitemlist itemlistviewed productlistviewed productimpression
-    productimpressions itemimpression collectionviewed categoryview categoryviewed setcategory viewpromotion selectpromotion
+    trackecommercecartupdate cartshared emptycart clearcart viewitemlist itemlistviewed productlistviewed collectionviewed categoryview categoryviewed setcategory viewpromotion selectpromotion
     promotionviewed promotionclicked couponentered couponapplied coupondenied refund refunded orderrefunded ordercancelled
     ordercanceled cancelledorder canceledorder orderupdated fulfilledorder return returned sort sorted sortby filter filters
     autocomplete suggest suggestion clearsearch paginate pagination nextpage"""
@@ -73,9 +76,10 @@ IGNORED_ACTIONS = frozenset(_IGNORED_WORDS.split())
 a list was wanted before and isn't disliked now, so it is one of them."""
 
 PAGE_VIEW_ACTIONS = frozenset(
-    {"pageview", "pageviewed", "trackpageview", "page", "screen", "screenview", "screenviewed", "pv", "linkclick"}
+    "pageview pageviewed trackpageview page screen screenview screenviewed pv linkclick impression".split()
+    + _ALIASES["impression"].split()
 )
-"""Actions that come with an item on an item's page only; without one they say nothing."""
+"""Actions that come with an item on an item's page, or where an item is shown, only; without one they say nothing."""
 
 # "type_filter", "filter_brand", "remove_from_wishlist", "Product Removed", "unlike".
 _IGNORED_PATTERN = re.compile(

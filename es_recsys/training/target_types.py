@@ -17,7 +17,7 @@ def check_targets(targets: Iterable[str]) -> tuple[str, ...]:
 
     Raises InputError for one that there isn't, or that doesn't say that somebody takes to an item.
     """
-    likes = [name for name, row in EVENT_TYPES.items() if row.sign > 0]
+    likes = [name for name, row in EVENT_TYPES.items() if row.is_opinion and row.sign > 0]
     for name in targets:
         if name not in likes:
             raise InputError(f"{name!r} is no event by which somebody takes to an item.", f"Name one of: {', '.join(likes)}.")

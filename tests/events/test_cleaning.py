@@ -188,3 +188,14 @@ def test_a_report_names_no_user(store: EventStore) -> None:
     assert report.by_reason == {"double": 4}
     assert "secret-name" not in repr(report.to_dict())
     assert report.to_dict()["set_aside"] == {"double": 4}
+
+
+def test_what_is_shown_has_no_pace(store: EventStore) -> None:
+    store.update_settings(bots={"all": "on"})
+    cleaned(store, *(did("impression", item=str(i), ago=100 - i * 0.9 - (i % 3) * 0.1) for i in range(90)))
+    assert set(reasons(store)) == {None}
+
+
+def test_an_author_is_no_unknown_item(store: EventStore) -> None:
+    cleaned(store, did("follow", "ann"), did("mute", "ben"), did("hide", "gone"), known={"a"})
+    assert reasons(store) == [None, None, "unknown_item"]

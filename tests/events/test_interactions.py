@@ -146,3 +146,10 @@ def test_variants_are_known_by_their_product(store: EventStore) -> None:
     assert data.item_ids.tolist() == ["shirt", "sock"]
     pairs = zip(data.user_ids[data.users].tolist(), data.item_ids[data.items].tolist(), strict=True)
     assert list(pairs) == [("ann", "shirt"), ("ann", "shirt"), ("bob", "shirt"), ("bob", "sock"), ("cat", "sock")]
+
+
+def test_only_opinions_on_items_are_interactions(store: EventStore) -> None:
+    kinds = ["impression", "follow", "mute", "hide", "report", "search"]
+    store.load([Event(event_type=kind, user_id="u", item_id="a", query="x", timestamp=NOW) for kind in kinds], NOW)
+    data = read_interactions(store, NOW)
+    assert columns(data)[0] == ["hide", "report"] and data.weights.tolist() == [-2.0, -5.0]

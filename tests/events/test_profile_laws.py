@@ -60,7 +60,7 @@ def _contents(draw: st.DrawFn) -> StoredEvent:
         user_id="u1",
         item_id=draw(st.sampled_from([*FEATURES, "gone"])),
         query=draw(st.sampled_from([f"words {n}" for n in range(30)])) if kind == "search" else None,
-        value=draw(st.sampled_from([None, 1.0, 2.0, 3.0, 4.5, 40.0])),
+        value=draw(st.sampled_from([None, 0.0, 1.0, 2.0, 3.0, 4.5, 40.0])),
         quarantine=draw(st.sampled_from([None, None, None, None, "double", "unknown_item"])),
     )
 

@@ -12,7 +12,7 @@ from es_recsys.errors import FingerprintMismatch, IndexStateError
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import from_document, to_document
 from es_recsys.events.profile_state import ProfileConfig, empty_state, reset_if_stale
-from es_recsys.events.profiles import build_profile, fold
+from es_recsys.events.profiles import MAX_PASSED_OVER, build_profile, fold
 from es_recsys.events.records import StoredEvent
 from es_recsys.settings import ProfileSettings
 
@@ -192,3 +192,35 @@ def test_a_profile_knows_variants_by_their_product_and_tastes_by_the_variant() -
     assert (made.seen, made.disliked) == ({"shirt"}, {"shirt"})
     assert set(made.affinities["brand"]) == {"brim"}
     assert build_profile(fold(fold(empty_state("k"), rows[:1], features), rows[1:], features), NOW).seen == {"shirt"}
+
+
+def test_what_was_passed_over_moves_a_taste_a_little_and_takes_none_away() -> None:
+    liked = did("view", "shoe")
+    shown_once = of(liked, did("impression", "hat")).tastes["text_vector"].long
+    assert shown_once == pytest.approx(np.array([1.0, -0.02]) / np.hypot(1.0, 0.02), abs=1e-6)
+    often = of(liked, *(did("impression", "hat") for _ in range(200)))
+    bounded = np.array([1.0, -MAX_PASSED_OVER])
+    assert often.tastes["text_vector"].long == pytest.approx(bounded / np.linalg.norm(bounded), abs=1e-6)
+    assert (often.history.item_ids, often.seen, often.disliked, often.strength) == (("shoe",), {"shoe"}, frozenset(), 1.0)
+    assert often.affinities["brand"] == {"acme": 1.0} and often.counts["impression"] == 200
+    assert of(did("impression", "hat")).tastes == {}
+
+
+def test_hidden_and_reported_items_are_disliked() -> None:
+    assert of(did("hide", "shoe"), did("report", "hat")).disliked == {"shoe", "hat"}
+    assert of(did("hide", "shoe", 1), did("like", "shoe")).disliked == frozenset()
+
+
+def test_the_last_word_on_an_author_counts_and_tells_nothing_of_items() -> None:
+    made = of(did("follow", "ann", 2), did("mute", "ben", 2), did("follow", "shoe"))
+    assert (made.followed, made.muted) == ({"ann", "shoe"}, {"ben"})
+    assert (made.history.item_ids, made.seen, made.disliked, made.tastes, made.strength) == (
+        (),
+        frozenset(),
+        frozenset(),
+        {},
+        0.0,
+    )
+    assert of(did("follow", "ann", 2), did("mute", "ann", 1)).muted == {"ann"}
+    back = of(did("follow", "ann", 1, value=0), did("follow", "ann", 2), did("mute", "ben", 1), did("mute", "ben", value=0))
+    assert (back.followed, back.muted) == (frozenset(), frozenset())

@@ -350,7 +350,7 @@ def test_ubi_query_documents_are_searches(tmp_path: Path) -> None:
 
 
 def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Path) -> None:
-    names = ["teleport", "impression", "Impression", "teleport", "remove_from_cart", "begin_checkout", "brand, filter by", 5]
+    names = ["teleport", "ad_impression", "Scroll", "teleport", "remove_from_cart", "begin_checkout", "brand, filter by", 5]
     rows = [*({**UBI, "action_name": name} for name in names), UBI]
     events, bad, rejected = read(jsonl(tmp_path / "e.jsonl", rows))
     assert (len(events), bad) == (1, [])
@@ -358,7 +358,7 @@ def test_unknown_and_silent_actions_are_skipped_and_counted_by_name(tmp_path: Pa
         "the action 'teleport' is unknown; say what it is: --actions teleport=like, or =ignore": 2,
         "the action '5' is unknown; say what it is: --actions 5=like, or =ignore": 1,
         "the action 'brand, filter by' is unknown; say what it is: --actions '\"brand, filter by\"'=like, or =ignore": 1,
-        **{f"{name!r} says nothing of taste": 1 for name in ("impression", "Impression", "remove_from_cart", "begin_checkout")},
+        **{f"{name!r} says nothing of taste": 1 for name in ("ad_impression", "Scroll", "remove_from_cart", "begin_checkout")},
     }
 
 
