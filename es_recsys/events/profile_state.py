@@ -92,8 +92,8 @@ class ProfileState:
     revision: the actor's revision in the event store when row 0 was folded. applied_through: the last row folded in.
     reference: time of the last event in `sums`. sums: (term, half-life) -> sums at the reference. history: the last events
     on items of the catalogue, oldest first. seen: event type -> items with a positive event of it. explicit_feedback: item ->
-    (time, key, sign) of the last event that was more than a view. authors: author -> (time, key, sign) of the last event on them, 0
-    for one that took back what was before. queries: text -> when it was last searched for, the last 20.
+    (time, key, sign) of the last event that was more than a view. authors: author -> (time, key, sign) of the last event on them,
+    0 for one that took back what was before. queries: text -> when it was last searched for, the last 20.
     """
 
     user_key: str

@@ -67,7 +67,8 @@ _IGNORED_WORDS = """show display displayed hover producthover scroll scrolled pa
     checkoutoption checkoutstep checkoutstepviewed checkoutstepcompleted checkoutcontactinfosubmitted
     checkoutaddressinfosubmitted checkoutshippinginfosubmitted addpaymentinfo paymentinfosubmitted paymentinfoentered
     addshippinginfo viewcart cartviewed viewedcart viewbasket cartupdate cartupdated ecommercecartupdate
-    trackecommercecartupdate cartshared emptycart clearcart viewitemlist itemlistviewed productlistviewed collectionviewed categoryview categoryviewed setcategory viewpromotion selectpromotion
+    trackecommercecartupdate cartshared emptycart clearcart viewitemlist itemlistviewed productlistviewed
+    collectionviewed categoryview categoryviewed setcategory viewpromotion selectpromotion
     promotionviewed promotionclicked couponentered couponapplied coupondenied refund refunded orderrefunded ordercancelled
     ordercanceled cancelledorder canceledorder orderupdated fulfilledorder return returned sort sorted sortby filter filters
     autocomplete suggest suggestion clearsearch paginate pagination nextpage"""
@@ -75,10 +76,8 @@ IGNORED_ACTIONS = frozenset(_IGNORED_WORDS.split())
 """Actions that are usual in logs and say nothing of taste: skipped and counted, not rejected. What is taken out of a cart or off
 a list was wanted before and isn't disliked now, so it is one of them."""
 
-PAGE_VIEW_ACTIONS = frozenset(
-    "pageview pageviewed trackpageview page screen screenview screenviewed pv linkclick impression".split()
-    + _ALIASES["impression"].split()
-)
+_OF_PAGES = "pageview pageviewed trackpageview page screen screenview screenviewed pv linkclick impression"
+PAGE_VIEW_ACTIONS = frozenset(f"{_OF_PAGES} {_ALIASES['impression']}".split())
 """Actions that come with an item on an item's page, or where an item is shown, only; without one they say nothing."""
 
 # "type_filter", "filter_brand", "remove_from_wishlist", "Product Removed", "unlike".
