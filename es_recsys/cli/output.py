@@ -64,6 +64,8 @@ def profile_dict(profile: Profile) -> dict[str, Any]:
         "queries": list(profile.queries),
         "seen": sorted(profile.seen),
         "disliked": sorted(profile.disliked),
+        "followed": sorted(profile.followed),
+        "muted": sorted(profile.muted),
         "tastes": sorted(profile.tastes),
         "applied_through": profile.applied_through,
     }
@@ -84,4 +86,7 @@ def show_profile(profile: Profile, titles: Mapping[str, str]) -> None:
         say("last: " + ", ".join(titles.get(item, item) for item in profile.history.item_ids[-10:]))
     if profile.disliked:
         say(f"dislikes: {', '.join(sorted(profile.disliked))}")
+    for name, authors in (("follows", profile.followed), ("mutes", profile.muted)):
+        if authors:
+            say(f"{name}: {', '.join(sorted(authors))}")
     say(f"tastes: {', '.join(sorted(profile.tastes)) or 'none'}")
