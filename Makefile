@@ -8,7 +8,7 @@ export UV_LINK_MODE := copy
 export OMP_WAIT_POLICY := PASSIVE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long test-nightly test-all lint format bench structure install pins clean
+.PHONY: help demo test test-long test-nightly test-all lint format docs bench structure install pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: install ## Check style, types, imports and dead code
 format: install ## Mend what can be mended of the style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: install ## Build the documentation site into build/site; a dead link or a page without a place is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: install ## Measure speed against plain Elasticsearch
 	$(BIN)/python scripts/benchmark.py

