@@ -14,6 +14,7 @@ from es_recsys import arguments, engine
 from es_recsys.answer_methods import AnswerMethods, Id, Ids, make_query
 from es_recsys.batching import batched
 from es_recsys.dataset import Profile
+from es_recsys.engine.time_budget import within_budget
 from es_recsys.errors import InputError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.ratings import RatingScale
@@ -82,13 +83,15 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         return self._workspace
 
     def execute(self, query: Query) -> Answer:
-        """Answer a query."""
-        return self.workspace.run(partial(answer_flow, _checked(query)))
+        """Answer a query, waiting for Elasticsearch `settings.search.timeout_s` seconds in all."""
+        with within_budget(self.settings.search.timeout_s):
+            return self.workspace.run(partial(answer_flow, _checked(query)))
 
     def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
         """Answer a search by a body that is somebody else's: with their headers, credentials among them, and URL parameters."""
         checked = _checked(query)
-        return self.workspace.run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
+        with within_budget(self.settings.search.timeout_s):
+            return self.workspace.run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 
     def execute_many(self, queries: Iterable[Query]) -> Iterator[Answer | RecsysError]:
         """Yield the answers in the order of the queries, an error in the place of one that can't be answered.
@@ -354,12 +357,14 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
 
     async def execute(self, query: Query) -> Answer:
         """See `Client.execute`."""
-        return await self._answers.answer(_checked(query))
+        with within_budget(self.settings.search.timeout_s):
+            return await self._answers.answer(_checked(query))
 
     async def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
         """See `Client.execute_on_behalf`."""
         checked = _checked(query)
-        return await self._run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
+        with within_budget(self.settings.search.timeout_s):
+            return await self._run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 
     async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
         """See `Client.execute_many`."""

@@ -6,8 +6,9 @@ import base64
 import re
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from es_recsys.errors import EngineError
 from es_recsys.settings import Settings
@@ -41,18 +42,20 @@ def connect(settings: Settings, url: str | None = None, find_url: FindUrl | None
 
     find_url: called for a new URL where nothing answers at the one before.
 
-    A call waits `settings.search.timeout_s` seconds at most; `options(request_timeout=...)` gives a long one more. A lost
+    A request waits `settings.search.timeout_s` seconds at most; `options(request_timeout=...)` gives a long one more, and
+    `within_budget` several all together no more. A lost
     connection, 502, 503 and 504 are tried twice more; 429 is not, since trying at once makes it worse: bulk writing backs
     off by item.
     """
     from elasticsearch import Elasticsearch
 
-    from es_recsys.engine.transport import CheckedTransport
+    from es_recsys.engine.transport import BudgetedNode, CheckedTransport
 
-    client = Elasticsearch(**_client_options(settings, url), transport_class=CheckedTransport)
+    make = partial(Elasticsearch, transport_class=CheckedTransport, node_class=BudgetedNode)
+    client = make(**_client_options(settings, url))
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), Elasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), make)
     return client
 
 
@@ -60,12 +63,13 @@ def connect_async(settings: Settings, url: str | None = None, find_url: FindUrl 
     """Return a client for asyncio, as `connect` does."""
     from elasticsearch import AsyncElasticsearch
 
-    from es_recsys.engine.transport import CheckedAsyncTransport
+    from es_recsys.engine.transport import BudgetedAsyncNode, CheckedAsyncTransport
 
-    client = AsyncElasticsearch(**_client_options(settings, url), transport_class=CheckedAsyncTransport)
+    make = partial(AsyncElasticsearch, transport_class=CheckedAsyncTransport, node_class=BudgetedAsyncNode)
+    client = make(**_client_options(settings, url))
     if find_url is not None:
         transport: Any = client.transport
-        transport.find_node_pool = lambda: _node_pool(settings, find_url(), AsyncElasticsearch)
+        transport.find_node_pool = lambda: _node_pool(settings, find_url(), make)
     return client
 
 
@@ -73,15 +77,28 @@ def authorization_headers(settings: Settings) -> dict[str, str]:
     """Return the header with the credentials for Elasticsearch; nothing where none are set."""
     if settings.api_key is not None:
         return {"authorization": f"ApiKey {settings.api_key.get_secret_value()}"}
-    if settings.username is None and settings.password is None:
+    pair = _user_and_password(settings, settings.url)
+    if pair is None:
         return {}
-    password = settings.password.get_secret_value() if settings.password else ""
-    pair = f"{settings.username or 'elastic'}:{password}"
-    return {"authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+    return {"authorization": f"Basic {base64.b64encode(':'.join(pair).encode()).decode()}"}
 
 
-def _node_pool(settings: Settings, url: str | None, client_class: Callable[..., Any]) -> Any:
-    return None if url is None else client_class(**_client_options(settings, url)).transport.node_pool
+def _user_and_password(settings: Settings, address: str | None) -> tuple[str, str] | None:
+    """Return the credentials that are set, else those that stand in an address."""
+    if settings.username is not None or settings.password is not None:
+        return settings.username or "elastic", settings.password.get_secret_value() if settings.password else ""
+    parts = urlsplit(address or "")
+    return None if parts.username is None else (unquote(parts.username), unquote(parts.password or ""))
+
+
+def _without_credentials(address: str) -> str:
+    """Return an address as a node may have it: those in it would go with each of its requests, whoever's it is."""
+    parts = urlsplit(address)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _node_pool(settings: Settings, url: str | None, make_client: Callable[..., Any]) -> Any:
+    return None if url is None else make_client(**_client_options(settings, url)).transport.node_pool
 
 
 def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
@@ -93,7 +110,7 @@ def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
     _check_address(address)
     _check_tls(settings, address)
     options: dict[str, Any] = {
-        "hosts": [address],
+        "hosts": [_without_credentials(address)],
         "serializers": SERIALIZERS,
         "request_timeout": settings.search.timeout_s,
         "retry_on_timeout": False,
@@ -104,9 +121,8 @@ def _client_options(settings: Settings, url: str | None) -> dict[str, Any]:
     }
     if settings.api_key is not None:
         options["api_key"] = settings.api_key.get_secret_value()
-    elif settings.username is not None or settings.password is not None:
-        password = settings.password.get_secret_value() if settings.password else ""
-        options["basic_auth"] = (settings.username or "elastic", password)
+    elif (pair := _user_and_password(settings, address)) is not None:
+        options["basic_auth"] = pair
     if settings.ca_certs is not None:
         options["ca_certs"] = str(settings.ca_certs)
     if settings.ca_fingerprint is not None:

@@ -8,17 +8,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from elastic_transport import (
+    AiohttpHttpNode,
     AsyncTransport,
     ConnectionError,
     NodePool,
     SerializationError,
     Transport,
     TransportApiResponse,
+    Urllib3HttpNode,
 )
+from elastic_transport.client_utils import DEFAULT
 
 from es_recsys.engine.responses import UnreadableDocuments, check_response, translate_serialization_error
+from es_recsys.engine.time_budget import spending
 
-__all__ = ["CheckedAsyncTransport", "CheckedTransport"]
+__all__ = ["BudgetedAsyncNode", "BudgetedNode", "CheckedAsyncTransport", "CheckedTransport"]
 
 FindNodePool = Callable[[], NodePool | None]
 """Returns where Elasticsearch is now, when nothing answers where it was; None where that isn't known."""
@@ -29,6 +33,26 @@ _NOT_CONNECTED = ("Failed to establish a new connection", "Cannot connect to hos
 # A node that has just started has to find its indices first.
 _WAIT_FOR_INDICES, _WAIT_S = "/_cluster/health?wait_for_status=yellow&timeout=30s", 40.0
 _JSON = {"accept": "application/json"}
+
+
+class BudgetedNode(Urllib3HttpNode):
+    """A node whose requests wait no longer than the budget of their call, whoever sends them and how often."""
+
+    def perform_request(
+        self, method: str, target: str, body: Any = None, headers: Any = None, request_timeout: Any = DEFAULT
+    ) -> Any:
+        with spending(self.config.request_timeout if request_timeout is DEFAULT else request_timeout) as timeout_s:
+            return super().perform_request(method, target, body, headers, timeout_s)
+
+
+class BudgetedAsyncNode(AiohttpHttpNode):
+    """`BudgetedNode` for asyncio."""
+
+    async def perform_request(  # type: ignore[override]
+        self, method: str, target: str, body: Any = None, headers: Any = None, request_timeout: Any = DEFAULT
+    ) -> Any:
+        with spending(self.config.request_timeout if request_timeout is DEFAULT else request_timeout) as timeout_s:
+            return await super().perform_request(method, target, body, headers, timeout_s)
 
 
 class CheckedTransport(Transport):

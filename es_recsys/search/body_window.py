@@ -64,7 +64,9 @@ class BodyPage:
 
     def of_window(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Return the body that finds the whole window."""
-        return {**body, "from": 0, "size": max(WINDOW, self.offset + self.n)}
+        # How many neighbours kNN finds is the size, where it says nothing: not that of the window.
+        kept = {name: _with_neighbours(body[name], self.n) for name in ("knn", "query") if name in body}
+        return {**body, **kept, "from": 0, "size": max(WINDOW, self.offset + self.n)}
 
 
 def page_of_body(body: Mapping[str, Any]) -> BodyPage:
@@ -75,6 +77,10 @@ def page_of_body(body: Mapping[str, Any]) -> BodyPage:
     reason = next((reason for key, reason in _ELSEWHERE.items() if key in body), "")
     if not reason and not _is_by_score(body.get("sort")):
         reason = "it sorts by something else than the score"
+    if not reason and body.get("stored_fields") in ("_none_", ["_none_"]):
+        reason = "its hits have no ids"
+    if not reason and not all(isinstance(body.get(name, []), list) for name in ("docvalue_fields", "fields")):
+        reason = "its docvalue_fields or fields are no list"  # which Elasticsearch refuses
     if not reason and not n:
         reason = "it asks for no hits"
     if not reason and offset >= WINDOW:
@@ -84,7 +90,10 @@ def page_of_body(body: Mapping[str, Any]) -> BodyPage:
 
 def with_id_field(body: Mapping[str, Any], id_field: str) -> Mapping[str, Any]:
     """Return the body with the doc values of a field asked for; the same one where hits come with it anyway."""
-    asked = [*body.get("docvalue_fields", ()), *body.get("fields", ())]
+    given = [body.get(name, []) for name in ("docvalue_fields", "fields")]
+    if not all(isinstance(each, list) for each in given):
+        return body
+    asked = [*given[0], *given[1]]
     names = {each.get("field") if isinstance(each, Mapping) else each for each in asked}
     if id_field == "_id" or any(fnmatchcase(id_field, str(name)) for name in names):
         return body
@@ -94,8 +103,8 @@ def with_id_field(body: Mapping[str, Any], id_field: str) -> Mapping[str, Any]:
 def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[str]:
     """Return the item id of each hit; the document's id where it has none in the field."""
     if id_field == "_id":
-        return [hit["_id"] for hit in hits]
-    return [str((hit.get("fields", {}).get(id_field) or [hit["_id"]])[0]) for hit in hits]
+        return [hit.get("_id", "") for hit in hits]
+    return [str((hit.get("fields", {}).get(id_field) or [hit.get("_id", "")])[0]) for hit in hits]
 
 
 def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
@@ -161,6 +170,17 @@ def ordered_response(response: Response, shown: Sequence[tuple[int, float]], max
 def without_field(response: Response, name: str) -> dict[str, Any]:
     """Return the response without a field of its hits that only we asked for."""
     return {**response, "hits": {**response["hits"], "hits": [_without_field(hit, name) for hit in hits_of(response)]}}
+
+
+def _with_neighbours(clause: Any, n: int) -> Any:
+    """Return a clause with k of all kNN in it that says none."""
+    if isinstance(clause, list):
+        return [_with_neighbours(each, n) for each in clause]
+    if not isinstance(clause, Mapping):
+        return clause
+    if isinstance(clause.get("field"), str) and {"query_vector", "query_vector_builder"} & clause.keys():
+        return {"k": n, **clause}
+    return {name: _with_neighbours(value, n) for name, value in clause.items()}
 
 
 def _without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:

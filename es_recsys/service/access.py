@@ -113,9 +113,18 @@ class Access:
 
     def _check_local(self, request: Request) -> None:
         """Raise ServiceError where a web page that somebody visits here may have sent the request."""
-        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-        if not is_loopback(host):
+        if not is_loopback(_host(request.headers.get("host", ""))):
             raise ServiceError(403, "security_exception", "Without keys only localhost is answered: es-recsys keys create")
         origin = request.headers.get("origin")
-        if origin is not None and origin not in self._settings.allowed_origins:
+        # A page's pictures and scripts come without an origin, and browsers say that they are another site's.
+        is_foreign = origin is None and request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+        allowed = (None, str(request.base_url).rstrip("/"), *self._settings.allowed_origins)
+        if is_foreign or origin not in allowed:
             raise ServiceError(403, "security_exception", "This origin may not call: ES_RECSYS_SERVICE__ALLOWED_ORIGINS.")
+
+
+def _host(header: str) -> str:
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:
+        return ""

@@ -15,10 +15,10 @@ from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from es_recsys.errors import RecsysError
+from es_recsys.errors import InputError, RecsysError
 from es_recsys.service import elastic_protocol, rest_api
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
@@ -28,7 +28,6 @@ from es_recsys.settings import Settings
 
 __all__ = ["make_app"]
 
-_PRODUCT = {"x-elastic-product": "Elasticsearch"}
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -92,7 +91,7 @@ def _add_own_routes(app: FastAPI) -> None:
         """Record events: one, a list, one a line; also UBI's."""
         return await rest_api.post_events(request, _state(request), _caller(request))
 
-    @app.get("/api/v1/recommend/{user_id}", tags=["es_recsys"])
+    @app.get("/api/v1/recommend/{user_id:path}", tags=["es_recsys"])
     async def recommend(request: Request, user_id: str) -> Response:
         """Recommend items to a user."""
         return await rest_api.recommend(request, _state(request), _caller(request), user_id)
@@ -108,7 +107,9 @@ def _add_own_routes(app: FastAPI) -> None:
         try:
             await _state(request).ready()
         except RecsysError as error:
-            raise ServiceError(503, "service_unavailable_exception", str(error)) from error
+            request.state.failure = _described(error)
+            reason = "Elasticsearch or the store doesn't answer. The service's log says why."
+            raise ServiceError(503, "service_unavailable_exception", reason) from error
         return {"status": "ready"}
 
     @app.get("/metrics", tags=["operation"])
@@ -138,13 +139,17 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
         response = await call_next(request)
     except ServiceError as error:
         response = _error(error)
+    except ClientDisconnect:
+        response = _error(ServiceError(400, "parsing_exception", "The connection ended before the body did."))
     except RecsysError as error:
-        response, failure = _error(from_recsys_error(error)), {"error": type(error).__name__}
+        response, failure = _error(from_recsys_error(error)), _described(error)
     except Exception as error:
         failure = describe_failure(error)
         response = _error(ServiceError(500, "exception", f"Something failed that should not. The log has it under {request_id}."))
     seconds = time.perf_counter() - started
     response.headers["x-request-id"] = request_id
+    response.headers.setdefault("x-elastic-product", "Elasticsearch")  # or its clients refuse the paths of our own
+    failure = failure or getattr(request.state, "failure", {})
     route = getattr(request.scope.get("route"), "path", "unknown")
     metrics = _state(request).metrics
     metrics.requests.labels(route, str(response.status_code)).inc()
@@ -164,6 +169,12 @@ async def _around(request: Request, call_next: Callable[[Request], Awaitable[Res
     return response
 
 
+def _described(error: RecsysError) -> dict[str, str]:
+    """Return an error of ours for the log. What somebody sent wrong is told to them alone."""
+    found = {"error": type(error).__name__}
+    return found if isinstance(error, InputError) else {**found, "reason": str(error)}
+
+
 def _request_id(request: Request) -> str:
     """Return the trace's id where the caller has one, else a new id."""
     found = _TRACEPARENT.fullmatch(request.headers.get("traceparent", ""))
@@ -177,4 +188,4 @@ async def _unknown_path(request: Request, error: Any) -> Response:
 
 
 def _error(error: ServiceError) -> Response:
-    return Response(orjson.dumps(error_body(error)), error.status, {**_PRODUCT, **error.headers}, media_type="application/json")
+    return Response(orjson.dumps(error_body(error)), error.status, error.headers, media_type="application/json")

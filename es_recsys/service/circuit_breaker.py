@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-__all__ = ["CircuitBreaker"]
+__all__ = ["CircuitBreaker", "CircuitOpen"]
 
 _FAILURES, _PAUSE_S = 5, 10.0
+
+
+class CircuitOpen(Exception):
+    """Nothing was tried, as what was tried before failed."""
 
 
 class CircuitBreaker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from es_recsys.engine.raw_requests import RawResponse
+from es_recsys.engine.time_budget import within_budget
 from es_recsys.errors import InputError, RecsysError
 from es_recsys.query import Answer
 from es_recsys.service.access import Caller
+from es_recsys.service.circuit_breaker import CircuitOpen
 from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
 from es_recsys.service.request_body import read_body
 from es_recsys.service.search_body import PARAMETERS, BodyRules, parse_json
@@ -27,12 +30,14 @@ __all__ = ["info", "msearch", "search"]
 
 _FORWARDED = ("authorization", "accept", "content-type", "x-opaque-id", "traceparent", "user-agent")
 _OF_THE_CALLER = ("authorization", "x-opaque-id", "traceparent")
-_RETURNED = ("content-type", "warning", "x-elastic-product", "x-opaque-id")
+_RETURNED = ("content-type", "warning", "www-authenticate", "x-elastic-product", "x-opaque-id")
 _HOW = "x-es-recsys"
 _MOST_SEARCHES = 100
 _JSON_TYPES = frozenset(
     f"application/{name}" for name in ("json", "x-ndjson", "vnd.elasticsearch+json", "vnd.elasticsearch+x-ndjson")
 )
+_JSON_ANSWERS = ("*/*", "application/*", "application/json", "application/vnd.elasticsearch+json")
+_COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with=(\d+)", re.IGNORECASE)
 # What shapes the text of an answer, which is written anew here, or has no meaning for one search.
 _NOT_IN_FLOWS = frozenset({"pretty", "human", "error_trace", "from", "size", "max_concurrent_searches"})
 
@@ -42,7 +47,7 @@ class _Outcome:
     """What the ranking of a search came to: an answer, or why there is none."""
 
     answer: Answer | None = None
-    failure: RecsysError | TimeoutError | None = None
+    failure: RecsysError | TimeoutError | CircuitOpen | None = None
 
 
 async def info(request: Request, state: ServiceState) -> Response:
@@ -52,32 +57,43 @@ async def info(request: Request, state: ServiceState) -> Response:
 
 
 async def search(request: Request, state: ServiceState, caller: Caller, index: str) -> Response:
-    """Answer `/{index}/_search`."""
+    """Answer `/{index}/_search`. The ranking, and what follows where it fails, have one budget of time."""
+    with within_budget(state.settings.search.timeout_s):
+        return await _search(request, state, caller, index)
+
+
+async def _search(request: Request, state: ServiceState, caller: Caller, index: str) -> Response:
     rules = await state.body_rules()
     rules.check_indices(index)
-    raw = await _body(request, state)
-    parameters = _parameters(request)
+    raw, kind, parameters = await _sent(request, state)
     one = _read(index, raw, parameters, rules, request, state, caller)
+    path = f"/{quote(index, safe=',')}/_search"
+    if one.is_plain:
+        found = await _send(request, state, request.method, path, raw or None, parameters, kind)
+        return _response(found, found.body, {_HOW: "passed-through"})
+    accepted = _answer_type(request)
     outcome = await _rank(one, request, state)
     if outcome.answer is not None:
         answered = _personal(one, outcome.answer)
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
-        headers = {"x-elastic-product": "Elasticsearch", "content-type": _answer_type(request), _HOW: _how([answered])}
+        headers = {"x-elastic-product": "Elasticsearch", "content-type": accepted, _HOW: _how([answered])}
         return Response(orjson.dumps(answered), 200, headers)
-    body = raw if one.is_plain else orjson.dumps(one.body)
-    method = request.method if one.is_plain else "POST"
-    found = await _send(request, state, method, f"/{quote(index, safe=',')}/_search", body or None, parameters)
-    if one.is_plain or found.status != 200:
+    found = await _send(request, state, "POST", path, orjson.dumps(one.body), parameters, kind, accepted)
+    if found.status != 200:
         return _response(found, found.body, {_HOW: "passed-through"})
     answered = _neutral(one, outcome, orjson.loads(found.body), state)
     return _response(found, orjson.dumps(answered), {_HOW: _how([answered])})
 
 
 async def msearch(request: Request, state: ServiceState, caller: Caller, index: str | None = None) -> Response:
-    """Answer `/_msearch` and `/{index}/_msearch`."""
+    """Answer `/_msearch` and `/{index}/_msearch`; all searches have one budget of time."""
+    with within_budget(state.settings.search.timeout_s):
+        return await _msearch(request, state, caller, index)
+
+
+async def _msearch(request: Request, state: ServiceState, caller: Caller, index: str | None) -> Response:
     rules = await state.body_rules()
-    raw = await _body(request, state)
-    parameters = _parameters(request)
+    raw, kind, parameters = await _sent(request, state)
     pairs = _pairs(raw)
     searches: list[SearchRequest] = []
     for header, body in pairs:
@@ -86,15 +102,20 @@ async def msearch(request: Request, state: ServiceState, caller: Caller, index: 
         searches.append(_read(found_index, body, {**parameters, **given}, rules, request, state, caller))
     path = "/_msearch" if index is None else f"/{quote(index, safe=',')}/_msearch"
     if all(one.is_plain for one in searches):
-        found = await _send(request, state, request.method, path, raw, parameters)
+        found = await _send(request, state, request.method, path, raw, parameters, kind)
+        return _response(found, found.body, {_HOW: "passed-through"})
+    accepted = _answer_type(request)
+    if "filter_path" in parameters:  # which may leave out any of the responses
+        lines = b"".join(map(_line, searches, pairs))
+        found = await _send(request, state, "POST", path, lines, parameters, kind, accepted)
         return _response(found, found.body, {_HOW: "passed-through"})
     outcomes = await asyncio.gather(*(_rank(one, request, state) for one in searches))
     left = [number for number, outcome in enumerate(outcomes) if outcome.answer is None]
     sent = b"".join(_line(searches[number], pairs[number]) for number in left)
     theirs: dict[str, Any] = {"took": 0, "responses": []}
-    head = RawResponse(200, {"x-elastic-product": "Elasticsearch", "content-type": _answer_type(request)}, b"")
+    head = RawResponse(200, {"x-elastic-product": "Elasticsearch", "content-type": accepted}, b"")
     if left:
-        head = await _send(request, state, "POST", path, sent, parameters)
+        head = await _send(request, state, "POST", path, sent, parameters, kind, accepted)
         if head.status != 200:
             return _response(head, head.body)
         theirs = orjson.loads(head.body)
@@ -127,8 +148,14 @@ def _header(header: Mapping[str, Any], index: str | None) -> tuple[str, dict[str
     given = {name: value for name, value in header.items() if name != "index"}
     if given.keys() - PARAMETERS:
         raise ServiceError(400, "illegal_argument_exception", "A header has a parameter that isn't passed on.")
-    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
-    return named, texts
+    return named, {name: _text(value) for name, value in given.items()}
+
+
+def _text(value: Any) -> str:
+    """Return a value of a header as a parameter of a URL has it."""
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _line(one: SearchRequest, pair: tuple[bytes, bytes]) -> bytes:
@@ -172,7 +199,7 @@ async def _rank(one: SearchRequest, request: Request, state: ServiceState) -> _O
     given = {name: value for name, value in one.parameters.items() if name not in _NOT_IN_FLOWS}
     try:
         return _Outcome(await state.rank(one.query, headers, given))
-    except (RecsysError, TimeoutError) as error:
+    except (RecsysError, TimeoutError, CircuitOpen) as error:
         return _Outcome(failure=error)
 
 
@@ -202,7 +229,8 @@ def _neutral(one: SearchRequest, outcome: _Outcome, response: dict[str, Any], st
     if isinstance(outcome.failure, InputError):
         raise from_recsys_error(outcome.failure) from outcome.failure
     if outcome.failure is not None:
-        state.breaker.failed()
+        if not isinstance(outcome.failure, CircuitOpen):
+            state.breaker.failed()
         state.metrics.fallbacks.inc()
         response = {**response, "_es_recsys": {"personal": False, "fallback": type(outcome.failure).__name__}}
     elif one.ext is not None:
@@ -227,18 +255,30 @@ def _how(responses: Sequence[Mapping[str, Any]]) -> str:
     return "personal" if all(personal) else "mixed" if any(personal) else "passed-through"
 
 
-async def _body(request: Request, state: ServiceState) -> bytes:
-    """Return the body. Raises ServiceError for one that isn't JSON by its type: what can't be read here can't be checked."""
-    kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
+async def _sent(request: Request, state: ServiceState) -> tuple[bytes, str | None, dict[str, str]]:
+    """Return the body, its type, and the parameters of the URL. A body may stand in the URL, as `source`.
+
+    Raises ServiceError for one that isn't JSON by its type: what can't be read here can't be checked.
+    """
+    parameters = _parameters(request)
+    source, source_type = parameters.pop("source", None), parameters.pop("source_content_type", None)
+    kind = request.headers.get("content-type")
     raw = await read_body(request, state.settings.service.max_body_kib << 10)
-    if raw and kind not in _JSON_TYPES:
-        raise ServiceError(415, "media_type_header_exception", "The body has to be JSON (application/json, or x-ndjson).")
-    return raw
+    if source is not None and raw:
+        raise ServiceError(400, "illegal_argument_exception", "There is a body, and source in the URL. Send one of them.")
+    if source is not None:
+        raw, kind = source.encode(), source_type or "none"
+    if raw and (kind or "application/json").split(";")[0].strip().lower() not in _JSON_TYPES:
+        said = "source_content_type" if source is not None else "content-type"
+        raise ServiceError(
+            415, "media_type_header_exception", f"The body has to be JSON: {said} application/json, or application/x-ndjson."
+        )
+    return raw, kind, parameters
 
 
 def _parameters(request: Request) -> dict[str, str]:
     found: dict[str, str] = dict(request.query_params)
-    if found.keys() - PARAMETERS:
+    if found.keys() - PARAMETERS - {"source", "source_content_type"}:
         allowed = ", ".join(sorted(PARAMETERS))
         reason = f"The URL has a parameter that isn't passed on. It may have: {allowed}."
         raise ServiceError(400, "illegal_argument_exception", reason)
@@ -252,18 +292,31 @@ async def _send(
     path: str,
     body: bytes | None,
     parameters: Mapping[str, str] | None = None,
+    kind: str | None = None,
+    accept: str | None = None,
 ) -> RawResponse:
+    """Send a request on as the caller's. kind: of the body. accept: in place of what the caller does."""
     headers = {name: value for name in _FORWARDED if (value := request.headers.get(name)) is not None}
     headers = {**({} if "authorization" in headers else state.callers_credentials), **headers}
+    if accept is not None:
+        headers["accept"] = accept
+        kind = kind or "application/json"
+    if kind is not None:
+        headers["content-type"] = kind
     target = path + (f"?{urlencode(parameters)}" if parameters else "")
     with state.metrics.stage("elasticsearch"):
         return await state.raw.send(method, target, headers, body, timeout_s=state.settings.search.timeout_s)
 
 
 def _answer_type(request: Request) -> str:
-    """Return the type of an answer that is written here: the one that the caller asks for."""
-    accepted = request.headers.get("accept", "")
-    return accepted if accepted.startswith("application/vnd.elasticsearch+json") else "application/json"
+    """Return the type of an answer that is written here. Raises ServiceError where the caller takes no JSON."""
+    accepted = request.headers.get("accept", "*/*")
+    if not any(kind in accepted.lower() for kind in _JSON_ANSWERS):
+        raise ServiceError(
+            406, "media_type_header_exception", "An answer with ext is JSON. Send the header accept: application/json"
+        )
+    found = _COMPATIBLE.search(accepted)
+    return f"application/vnd.elasticsearch+json;compatible-with={found[1]}" if found else "application/json"
 
 
 def _response(found: RawResponse, body: bytes, more: Mapping[str, str] | None = None) -> Response:

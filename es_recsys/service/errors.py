@@ -28,11 +28,12 @@ def error_body(error: ServiceError) -> dict[str, Any]:
 
 
 def from_recsys_error(error: RecsysError) -> ServiceError:
-    """Return what an error of the package is for a caller of the service."""
+    """Return what an error of the package is for a caller of the service: no address, path or setting of ours."""
     if isinstance(error, InputError):
         return ServiceError(400, "illegal_argument_exception", str(error))
     if isinstance(error, StoreNotFound):
         return ServiceError(404, "index_not_found_exception", str(error))
     if isinstance(error, EngineError | IndexStateError):
-        return ServiceError(503, "service_unavailable_exception", str(error))
-    return ServiceError(500, "exception", str(error))
+        reason = "Elasticsearch or the store can't be used at the moment. The service's log says why."
+        return ServiceError(503, "service_unavailable_exception", reason)
+    return ServiceError(500, "exception", "Something is wrong with the service's set-up. Its log says what.")

@@ -36,7 +36,7 @@ def parse_events(raw: bytes) -> list[dict[str, Any]]:
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise ServiceError(400, "parsing_exception", 'Send an event, a list of them, {"events": [...]}, or one a line.')
     if len(rows) > MOST_EVENTS:
-        raise ServiceError(413, "content_too_long_exception", f"{MOST_EVENTS:,} events at once are the most.")
+        raise _too_many()
     return rows
 
 
@@ -62,7 +62,13 @@ def read_posted_events(rows: list[dict[str, Any]]) -> tuple[list[Event], Rejecte
         for number, values in enumerate(rows, 1)
         for event in reader.events(Row(_BODY, number, _with_time(values, now)), rejected)
     ]
+    if len(events) > MOST_EVENTS:  # an order may have many lines
+        raise _too_many()
     return events, rejected
+
+
+def _too_many() -> ServiceError:
+    return ServiceError(413, "content_too_long_exception", f"{MOST_EVENTS:,} events at once are the most.")
 
 
 def _with_time(values: Mapping[str, Any], now: str) -> dict[str, Any]:

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "shared_metrics"]
 
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
+@contextmanager
+def shared_metrics() -> Iterator[None]:
+    """Have the processes that are started inside a `with` block count together, in files of a temporary folder."""
+    with TemporaryDirectory(prefix="es-recsys-metrics-") as folder:
+        os.environ[_SHARED] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_SHARED]
+
+
 class Metrics:
-    """The counters of one process. No label holds what somebody sent."""
+    """The counters of a process, or of all processes inside of `shared_metrics`. No label holds what somebody sent."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -43,4 +58,8 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return all in Prometheus's text form."""
-        return generate_latest(self.registry)
+        registry = self.registry
+        if _SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

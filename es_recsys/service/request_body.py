@@ -35,6 +35,8 @@ def _unzipped(raw: bytes, most: int) -> bytes:
         raise ServiceError(400, "parsing_exception", "The body is no gzip.") from None
     if len(found) > most:
         raise _too_large(most)
+    if not unzip.eof or unzip.unused_data:
+        raise ServiceError(400, "parsing_exception", "The gzip ends too early, or something comes after it.")
     return found
 
 

@@ -54,8 +54,8 @@ async def post_events(request: Request, state: ServiceState, caller: Caller) -> 
 
 
 def _tokens(rows: Sequence[dict[str, Any]], events: Sequence[Event]) -> list[Any]:
-    """Return the token that was sent with each event."""
-    by_user = {str(row.get("user_id")): row.get("user_token") for row in rows}
+    """Return the token that was sent for the user of each event, with any of them."""
+    by_user = {str(row.get("user_id")): token for row in rows if (token := row.get("user_token")) is not None}
     return [by_user.get(str(event.user_id)) for event in events]
 
 
@@ -75,7 +75,10 @@ async def recommend(request: Request, state: ServiceState, caller: Caller, user_
         explain=given.get("explain", "false").lower() in ("", "1", "true"),
         **{name: _number(given[name], float, name) for name in _NUMBERS if name in given},
     )
-    return _json((await state.answer(query)).to_dict())
+    try:
+        return _json((await state.answer(query)).to_dict())
+    except TimeoutError:
+        raise ServiceError(503, "service_unavailable_exception", "The answer took too long. Try again later.") from None
 
 
 def _number(text: str, kind: Any, name: str) -> Any:

@@ -24,11 +24,13 @@ _PARAMETER_WORDS = """_source _source_excludes _source_includes allow_no_indices
     search_type seq_no_primary_term size sort stats stored_fields terminate_after timeout track_scores track_total_hits typed_keys
     version"""
 PARAMETERS = frozenset(_PARAMETER_WORDS.split())
-"""Parameters of the URL that are passed on; none of them names an index, a script or a body."""
+"""Parameters of the URL that are passed on; none of them names an index, a script or a body. One that is a body is `source`."""
 
 _SCRIPT_WORDS = """script script_fields script_score _script scripted_metric bucket_script bucket_selector moving_fn
-    runtime_mappings"""
+    minimum_should_match_script runtime_mappings"""
 _SCRIPTS = frozenset(_SCRIPT_WORDS.split())
+_SIZES = frozenset({"size", "shard_size"})
+_LARGEST_SIZE = 10_000
 _MOST_NESTED = 60
 
 
@@ -133,17 +135,28 @@ def whole(body: Mapping[str, Any], name: str, default: int) -> int:
 def _check_object(found: Mapping[str, Any], rules: BodyRules) -> None:
     if "wrapper" in found:
         raise _refused("A wrapper query hides what it holds.", "Write the query itself.")
+    if "collate" in found:
+        raise _refused("The template of collate hides the query that it makes.", "Suggest without it.")
     if not rules.allow_scripts and (scripts := _SCRIPTS & found.keys()):
         raise _refused(
             f"{min(scripts)} stands in the body, and scripts are refused.",
             "Allow them with ES_RECSYS_SERVICE__ALLOW_SCRIPTS=true.",
         )
     for name in _named_indices(found):
-        if name not in rules.indices:
+        if not isinstance(name, Mapping) and str(name) not in rules.indices:  # an object is no name, but a clause or its like
             raise _refused("An index that isn't adopted is named in the body.", "Look up documents of adopted indices only.")
-    size = found.get("size")
-    if isinstance(size, int) and size > max(rules.most, 10_000):
-        raise _refused(f"A size of {size:,} stands in the body.", f"{max(rules.most, 10_000):,} is the most.")
+    largest = max(rules.most, _LARGEST_SIZE)
+    for name in _SIZES & found.keys():
+        if _is_above(found[name], largest):
+            raise _refused(f"{name} in the body is too large.", f"{largest:,} is the most.")
+
+
+def _is_above(value: Any, largest: int) -> bool:
+    """Return whether a value is a larger number, also as a text, which Elasticsearch takes for one."""
+    try:
+        return float(value) > largest
+    except (TypeError, ValueError):
+        return False
 
 
 def _named_indices(found: Mapping[str, Any]) -> Iterator[Any]:

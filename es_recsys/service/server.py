@@ -14,6 +14,7 @@ from es_recsys.service.access import is_loopback
 from es_recsys.service.api_keys import ApiKeys
 from es_recsys.service.app import make_app
 from es_recsys.service.logs import set_up_logs
+from es_recsys.service.metrics import shared_metrics
 from es_recsys.settings import Settings
 
 __all__ = ["bind", "serve"]
@@ -62,7 +63,8 @@ def serve(settings: Settings, listening: socket.socket, workers: int = 1) -> Non
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listening])
     else:
-        Multiprocess(config, sockets=[listening]).run()
+        with shared_metrics():
+            Multiprocess(config, sockets=[listening]).run()
 
 
 def _app(settings: Settings) -> FastAPI:

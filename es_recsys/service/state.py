@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from contextvars import Context
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from es_recsys.index_metadata import items_alias
 from es_recsys.query import Answer, Query
 from es_recsys.service.access import Access
 from es_recsys.service.api_keys import ApiKeys
-from es_recsys.service.circuit_breaker import CircuitBreaker
+from es_recsys.service.circuit_breaker import CircuitBreaker, CircuitOpen
 from es_recsys.service.metrics import Metrics
 from es_recsys.service.search_body import BodyRules, Extension, UbiExtension
 from es_recsys.serving.body_search import adopted_indices
@@ -30,6 +31,7 @@ from es_recsys.types import Event
 __all__ = ["ServiceState"]
 
 _WARM_UP_S = 10.0
+_MOST_WRITING = 1_000
 
 
 class ServiceState:
@@ -92,10 +94,10 @@ class ServiceState:
     async def rank(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
         """Return the answer to a caller's search by a body.
 
-        Raises RecsysError, and TimeoutError where it takes too long or the ones before failed.
+        Raises RecsysError, TimeoutError where it takes too long, and CircuitOpen where the ones before failed.
         """
         if self.breaker.is_open:
-            raise TimeoutError
+            raise CircuitOpen
         with self.metrics.stage("ranking"):
             async with asyncio.timeout(self.settings.service.deadline_s):
                 answer = await self.client.execute_on_behalf(query, headers, parameters)
@@ -104,9 +106,10 @@ class ServiceState:
         return answer
 
     async def answer(self, query: Query) -> Answer:
-        """Return the answer to a query, however long it takes. Raises RecsysError."""
+        """Return the answer to a query. Raises RecsysError, and TimeoutError where it takes longer than a call may."""
         with self.metrics.stage("ranking"):
-            answer = await self.client.execute(query)
+            async with asyncio.timeout(self.settings.search.timeout_s):
+                answer = await self.client.execute(query)
         self._count_degraded(answer)
         return answer
 
@@ -140,8 +143,12 @@ class ServiceState:
         self.in_background([event])
 
     def in_background(self, events: Sequence[Event]) -> None:
-        """Record events behind the answer."""
-        task = asyncio.get_running_loop().create_task(self._record(events))
+        """Record events behind the answer; some are dropped where writing is much slower than answering."""
+        if len(self._writing) >= _MOST_WRITING:
+            self.metrics.events.labels("dropped").inc(len(events))
+            return
+        # What the answer has waited for is nothing to them.
+        task = asyncio.get_running_loop().create_task(self._record(events), context=Context())
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
 

@@ -11,10 +11,12 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from es_recsys.engine.time_budget import within_budget
 from es_recsys.errors import RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
@@ -101,7 +103,9 @@ class ConcurrentAnswers:
             parts = min(IN_FLIGHT - len(self._running), len(self._waiting) // _FEWEST)
             size = min(-(-len(self._waiting) // parts), BATCH_SIZE)
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
-            running = asyncio.get_running_loop().create_task(self._answer_together(batch))
+            # Whoever's turn it is to start it, a batch has a budget of time of its own.
+            answering = self._answer_together(batch)
+            running = asyncio.get_running_loop().create_task(answering, context=Context())
             self._running.add(running)
         if len(self._waiting) < _FEWEST:
             few, self._waiting = self._waiting, []
@@ -111,7 +115,7 @@ class ConcurrentAnswers:
         records = _Records()
         driver = Driver(self._work.es, records)
         try:
-            with self._counted():
+            with self._counted(), within_budget(self._work.settings.search.timeout_s):
                 run = partial(self._batches.run_batch, [one.query for one in batch], driver)
                 found = await self._driver.in_thread(run)
             for one, result in zip(batch, found, strict=True):

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -99,7 +100,7 @@ class Driver(_FlowSteps[Elasticsearch]):
             case Request():
                 return self._request(step)
             case Pair():
-                first = self._pool().submit(_outcome, self._request, step.first)
+                first = self._pool().submit(copy_context().run, _outcome, self._request, step.first)
                 second = _outcome(self._request, step.second)
                 return first.result(), second
             case RunBlocking():
@@ -192,8 +193,8 @@ class AsyncDriver(_FlowSteps[AsyncElasticsearch]):
         writing.add_done_callback(self._writing.discard)
 
     async def in_thread(self, function: Callable[[], T]) -> T:
-        """Call a function in one of the threads."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+        """Call a function in one of the threads, with the budget of time of whoever asks."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, copy_context().run, function)
 
 
 def _outcome(function: Callable[..., Any], *args: Any) -> Any:

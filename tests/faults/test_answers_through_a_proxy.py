@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -263,3 +265,30 @@ def test_async_answers_are_looked_at_as_well(stored: Settings, through_proxy: Th
         asyncio.run(ask(at("_msearch", each_response(lambda place, one: SHARD)), lambda one: one.search("shoe")))
     with pytest.raises(BadResponse):
         asyncio.run(ask(lambda method, path, reply: cut(reply) if "/_msearch" in path else reply, lambda one: one.search("shoe")))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_call_waits_no_longer_than_it_may_whatever_is_tried_again(
+    stored: Settings, through_proxy: Through, is_async: bool
+) -> None:
+    wait_s = [0.0]
+
+    def slow(method: str, path: str, reply: Any) -> Any:
+        time.sleep(wait_s[0])
+        return replace(reply, status=503, body=json.dumps(SHARD).encode()) if wait_s[0] else reply
+
+    with through_proxy(slow) as url:
+        search = stored.search.model_copy(update={"timeout_s": 1.0})
+        settings = stored.model_copy(update={"url": url, "search": search})
+        query = Query(text="shoe", user_id="u1")
+        with Client(settings=settings) as client:
+            async with AsyncClient(settings=settings) as other:
+                call = partial(other.execute, query) if is_async else partial(asyncio.to_thread, client.execute, query)
+                assert (await call()).hits
+                wait_s[0] = 0.6  # three tries of each round trip would take 1.8 seconds
+                began = time.monotonic()
+                with pytest.raises(EngineError, match="in time"):
+                    await call()
+                assert time.monotonic() - began < 1.6
+                wait_s[0] = 0.0
+                assert (await call()).hits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,8 @@ from pydantic import SecretStr
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.index_metadata import items_alias
 from es_recsys.service.app import make_app
-from es_recsys.settings import EncoderSettings, ServiceSettings
+from es_recsys.service.circuit_breaker import CircuitBreaker
+from es_recsys.settings import EncoderSettings, SearchSettings, ServiceSettings
 
 pytestmark = pytest.mark.engine
 
@@ -45,10 +47,15 @@ def serve(stored: Settings, through_proxy: Through) -> Callable[..., AbstractCon
     """serve(change, **settings): the service before the proxy, with an API key of its own."""
 
     @contextmanager
-    def make(change: Any, **given: Any) -> Iterator[TestClient]:
+    def make(change: Any, search: SearchSettings | None = None, **given: Any) -> Iterator[TestClient]:
         with through_proxy(change) as url:
-            service = ServiceSettings(**{"deadline_s": 120.0, **given})
-            settings = stored.model_copy(update={"url": url, "api_key": SecretStr("services"), "service": service})
+            changed = {
+                "url": url,
+                "api_key": SecretStr("services"),
+                "service": ServiceSettings(**{"deadline_s": 120.0, **given}),
+                "search": search or stored.search,
+            }
+            settings = stored.model_copy(update=changed)
             with TestClient(make_app(settings), base_url="http://localhost") as client:
                 yield client
 
@@ -110,15 +117,61 @@ def test_what_elasticsearch_refuses_to_the_caller_is_refused_in_its_words(serve:
 
 def test_a_ranking_that_takes_too_long_is_given_up_for_their_own_answer(serve: Any, path: str, es: Elasticsearch) -> None:
     with serve(lambda method, target, reply: reply, deadline_s=1e-6) as client:
-        for _ in range(7):
+        for why in ["TimeoutError"] * 5 + ["CircuitOpen"] * 2:
             found = client.post(path, json=PERSONAL, headers=CALLER)
             assert (found.status_code, found.headers["x-es-recsys"]) == (200, "fallback")
-            assert found.json()["_es_recsys"] == {"personal": False, "fallback": "TimeoutError"}
+            assert found.json()["_es_recsys"] == {"personal": False, "fallback": why}
         own = es.perform_request(
             "POST", path, headers={"accept": "application/json", "content-type": "application/json"}, body=SHOES
         )
         assert found.json()["hits"] == own.body["hits"]
         assert "es_recsys_fallbacks_total 7.0" in client.get("/metrics").text
+
+
+def test_a_ranking_is_tried_again_after_a_while_however_many_ask(serve: Any, path: str) -> None:
+    now = [0.0]
+    with serve(lambda method, target, reply: reply, deadline_s=1e-6) as client:
+        client.app.state.service.breaker = CircuitBreaker(lambda: now[0])  # type: ignore[attr-defined]
+        reasons = []
+        for now[0] in (0.0, 0.0, 0.0, 0.0, 0.0, 4.0, 8.0, 12.0):
+            answer = client.post(path, json=PERSONAL, headers=CALLER).json()
+            reasons.append(answer["_es_recsys"]["fallback"])
+    assert reasons == ["TimeoutError"] * 5 + ["CircuitOpen"] * 2 + ["TimeoutError"]
+
+
+def test_credentials_in_the_address_are_the_services_and_not_lent(stored: Settings, through_proxy: Through, path: str) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def record(method: str, target: str, reply: Any) -> Any:
+        asked.append((target.split("?")[0], reply.authorization))
+        return reply
+
+    with through_proxy(record) as url:
+        settings = stored.model_copy(update={"url": url.replace("//", "//someone:p%40ss@")})
+        with TestClient(make_app(settings), base_url="http://localhost") as client:
+            assert client.post(path, json=SHOES).status_code == 200
+            assert client.post(path, json=PERSONAL).headers["x-es-recsys"] == "passed-through"
+    assert [sent for target, sent in asked if target == path] == [None, None]
+    assert {sent for target, sent in asked if target != path} == {"Basic c29tZW9uZTpwQHNz"}
+
+
+def test_a_call_has_one_deadline_for_all_that_it_asks(serve: Any, stored: Settings, path: str) -> None:
+    wait_s = [0.0]
+
+    def slow(method: str, target: str, reply: Any) -> Any:
+        time.sleep(wait_s[0])
+        return replace(reply, status=503, body=b"{}") if wait_s[0] else reply
+
+    with serve(slow, deadline_s=0.9, search=stored.search.model_copy(update={"timeout_s": 1.0})) as client:
+        assert client.post(path, json=PERSONAL, headers=CALLER).headers["x-es-recsys"] == "personal"
+        wait_s[0] = 0.95  # for each of three tries, of each of several round trips
+        for send in (
+            lambda: client.post(path, json=PERSONAL, headers=CALLER),
+            lambda: client.get("/api/v1/recommend/u1", headers=CALLER),
+        ):
+            began = time.monotonic()
+            found = send()
+            assert (found.status_code, time.monotonic() - began < 1.5) == (503, True)
 
 
 def test_connections_that_are_cut_are_a_503(serve: Any, path: str) -> None:

@@ -101,6 +101,25 @@ def test_a_personal_answer_reorders_the_hits(service: TestClient, sample: Sample
     assert all("_es_recsys" not in hit for hit in theirs["hits"]["hits"])
 
 
+def test_how_many_neighbours_are_found_is_not_that_of_the_window(
+    service: TestClient, es: Elasticsearch, sample: SampleStore, source: str
+) -> None:
+    field = {"type": "dense_vector", "dims": 2, "similarity": "l2_norm"}
+    es.indices.put_mapping(index=source, properties={"place": field})
+    found = es.search(index=source, size=1_000)["hits"]["hits"]
+    changes = [
+        line for n, hit in enumerate(found) for line in ({"update": {"_id": hit["_id"]}}, {"doc": {"place": [n % 7, n % 5]}})
+    ]
+    es.bulk(index=source, operations=changes, refresh=True)
+    knn = {"field": "place", "query_vector": [3, 3], "num_candidates": 300}
+    for body in ({"knn": knn}, {"query": {"bool": {"must": {"knn": knn}}}}):
+        neutral = service.post(f"/{source}/_search", json={**body, "size": 7}).json()
+        sent = {**body, "size": 7, "ext": {"es_recsys": {"user_id": sample.opposites[0].user_id}}}
+        mine = service.post(f"/{source}/_search", json=sent).json()
+        assert mine["_es_recsys"]["personal"]
+        assert mine["hits"]["total"] == neutral["hits"]["total"]
+
+
 def test_pages_of_a_personal_answer_go_on_where_the_one_before_ends(
     service: TestClient, sample: SampleStore, source: str
 ) -> None:
@@ -149,6 +168,104 @@ def test_several_searches_at_once(service: TestClient, sample: SampleStore, sour
     assert _ids(mine) != _ids(neutral)
     assert (wrong["status"], wrong["error"]["type"]) == (400, "search_phase_execution_exception")
     assert found.headers["x-es-recsys"] == "mixed"
+
+
+def test_a_body_may_stand_in_the_url(service: TestClient, sample: SampleStore, source: str) -> None:
+    for body in (SHOES, _personal(sample.opposites[0].user_id)):
+        given = {"source": json.dumps(body), "source_content_type": "application/json"}
+        found = service.get(f"/{source}/_search", params=given)
+        assert (found.status_code, found.json()["hits"]) == (200, service.post(f"/{source}/_search", json=body).json()["hits"])
+    assert service.get(f"/{source}/_search", params={"source": "{}"}).status_code == 415
+    assert service.post(f"/{source}/_search", params=given, json=SHOES).status_code == 400
+
+
+def test_what_filter_path_leaves_out_of_several_answers_is_left_out(
+    service: TestClient, sample: SampleStore, source: str
+) -> None:
+    lines = [{}, _personal(sample.opposites[0].user_id), {}, SHOES]
+    sent = "".join(json.dumps(line) + "\n" for line in lines)
+    headers = {"content-type": "application/x-ndjson"}
+    for path in ("took", "responses.hits.total", "responses.aggregations.nothing"):
+        found = service.post(f"/{source}/_msearch?filter_path={path}", content=sent, headers=headers)
+        assert (found.status_code, found.headers["x-es-recsys"]) == (200, "passed-through")
+        assert set(found.json()) <= {path.split(".")[0]}
+
+
+def test_an_answer_of_ours_is_json_of_the_version_that_is_asked_for(
+    service: TestClient, sample: SampleStore, source: str
+) -> None:
+    body, path = _personal(sample.opposites[0].user_id), f"/{source}/_search"
+    for user in (body, {**body, "sort": ["price"]}):
+        found = service.post(path, json=user, headers={"accept": "application/yaml"})
+        assert (found.status_code, found.json()["error"]["type"]) == (406, "media_type_header_exception")
+    assert service.post(path, json=SHOES, headers={"accept": "application/yaml"}).headers["content-type"] == "application/yaml"
+    kind = "application/vnd.elasticsearch+json; compatible-with=8"
+    found = service.post(path, content=json.dumps(body), headers={"accept": kind, "content-type": kind})
+    assert found.headers["content-type"] == "application/vnd.elasticsearch+json;compatible-with=8"
+
+
+ODD: list[dict[str, Any]] = [
+    {"stored_fields": "_none_"},
+    {"stored_fields": ["_none_"], "_source": False},
+    {"docvalue_fields": None},
+    {"docvalue_fields": "price"},
+    {"fields": {"field": "price"}},
+    {"sort": {"_score": {"order": "desc"}}},
+    {"sort": [{"_score": "asc"}]},
+    {"sort": [[]]},
+    {"collapse": {"field": "maker"}},
+    {"track_total_hits": False},
+    {"query": None},
+    {"query": {"match": {"name": {"query": "shoes", "boost": -1}}}},
+    {"query": {"constant_score": {"filter": {"match": {"name": "shoes"}}, "boost": 0}}},
+    {"aggs": []},
+    {"min_score": "1e9"},
+    {"_source": "na*"},
+    {"highlight": 1},
+    {"from": 190, "size": 20},
+    {"suggest": {"text": "shoos", "s": {"term": {"field": "name"}}}},
+    {"profile": True, "explain": True, "version": True, "seq_no_primary_term": True},
+]
+
+
+@pytest.mark.parametrize("change", ODD, ids=str)
+def test_an_odd_body_has_the_status_that_elasticsearch_gives_it(
+    service: TestClient, es: Elasticsearch, sample: SampleStore, source: str, change: dict[str, Any]
+) -> None:
+    sent = {**_personal(sample.opposites[0].user_id, explain=True), **change}
+    found = service.post(f"/{source}/_search", json=sent)
+    plain = {name: value for name, value in sent.items() if name != "ext"}
+    own = service.post(f"/{source}/_search", json=plain)
+    assert found.status_code == own.status_code, found.text
+    if found.status_code == 200:
+        assert found.json()["hits"].get("total") == own.json()["hits"].get("total")
+        assert len(found.json()["hits"]["hits"]) == len(own.json()["hits"]["hits"])
+
+
+@pytest.mark.parametrize("name", ["user_id", "session_id", "personalization", "diversity", "seen", "exclude_ids", "words"])
+@pytest.mark.parametrize("value", [[], {}, [None], -1, 2, 10**30, "x" * 5_000, True, "", " ", {"a": [1]}, 0.5], ids=repr)
+def test_no_value_of_ours_is_an_error_of_the_service(service: TestClient, source: str, name: str, value: Any) -> None:
+    found = service.post(f"/{source}/_search", json={**SHOES, "ext": {"es_recsys": {"user_id": "u", name: value}}})
+    assert found.status_code in (200, 400), found.text
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"query": {"match_all": {}}, "query": {"match_none": {}}}',
+        b'{"query": {"terms": {"sku": {"index": "secrets", "index": "their-products", "id": "1", "path": "p"}}}}',
+        b'{"query": {"match_all": {}}} {"query": {"match_all": {}}}',
+        b'{query: {"match_all": {}}}',
+        b'{"query": {"match_all": {}}} /* */',
+    ],
+)
+def test_what_two_readers_may_understand_differently_is_refused(service: TestClient, source: str, raw: bytes) -> None:
+    """Elasticsearch gets the text that was checked here, so both have to read the same in it."""
+    for body, headers in ((raw, {}), (b"\n" + raw + b"\n", {"content-type": "application/x-ndjson"})):
+        path = f"/{source}/_msearch" if headers else f"/{source}/_search"
+        found = service.post(path, content=body, headers=headers or {"content-type": "application/json"})
+        answer = found.json()
+        assert found.status_code == 400 or answer["responses"][0]["status"] == 400
 
 
 def test_an_event_changes_the_next_answer(service: TestClient, sample: SampleStore, source: str) -> None:

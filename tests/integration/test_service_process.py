@@ -109,7 +109,7 @@ _JSON = {"accept": "application/json", "content-type": "application/json"}
 @pytest.mark.long
 def test_workers_share_an_address_and_ask_for_keys(store: Settings, sample: SampleStore, tmp_path: Path) -> None:
     keys = ApiKeys(store)
-    key, text = keys.create("read")
+    key, text = keys.create("admin")
     try:
         with _serving(store, tmp_path / "log", "--workers", "2") as (url, process):
             with Elasticsearch(url, request_timeout=120, headers={"x-api-key": text}) as client:
@@ -120,6 +120,11 @@ def test_workers_share_an_address_and_ask_for_keys(store: Settings, sample: Samp
                         ext={"es_recsys": {"user_id": sample.opposites[0].user_id}},
                     )
                     assert found["_es_recsys"]["personal"] is True
+                counted = {
+                    re.findall(r'es_recsys_requests_total\{route="/\{index\}/_search",status="200"\} (\S+)', shown.body)[0]
+                    for shown in (client.perform_request("GET", "/metrics", headers={"accept": "text/plain"}) for _ in range(8))
+                }
+                assert counted == {"4.0"}  # whichever of the two tells it
             with Elasticsearch(url, request_timeout=120) as client, pytest.raises(AuthenticationException, match="X-API-Key"):
                 client.info()
         assert process.returncode in (0, -signal.SIGTERM)

@@ -19,6 +19,7 @@ from es_recsys.service.api_keys import SCOPES, ApiKeys
 from es_recsys.service.app import make_app
 from es_recsys.service.circuit_breaker import CircuitBreaker
 from es_recsys.service.errors import ServiceError
+from es_recsys.service.event_input import MOST_EVENTS, read_posted_events
 from es_recsys.service.server import bind
 from es_recsys.settings import ServiceSettings, Settings
 
@@ -56,7 +57,7 @@ def _header(key: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.5", "", "localhost.evil"]
+    "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.5", "", "localhost.evil", "["]
 )
 def test_without_keys_only_the_name_of_this_machine_is_answered(keyless: TestClient, host: str) -> None:
     for path in ("/", "/metrics", "/api/v1/recommend/u1"):
@@ -68,7 +69,15 @@ def test_without_keys_a_foreign_web_page_is_refused(keyless: TestClient) -> None
     assert keyless.get("/metrics", headers={"origin": "https://evil.example"}).status_code == 403
     assert keyless.get("/metrics", headers={"origin": "null"}).status_code == 403
     assert keyless.get("/metrics", headers={"origin": "https://shop.example"}).status_code == 200
+    assert keyless.get("/metrics", headers={"origin": LOCAL}).status_code == 200
+    assert keyless.get("/metrics", headers={"origin": "http://localhost:3000"}).status_code == 403
     assert keyless.get("/metrics", headers={"host": "[::1]:8000"}).status_code == 200
+
+
+def test_without_keys_a_picture_of_a_foreign_web_page_is_refused(keyless: TestClient) -> None:
+    """Browsers send no origin with it, but say that it is of another site."""
+    for site, status in (("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)):
+        assert keyless.get("/metrics", headers={"sec-fetch-site": site}).status_code == status
 
 
 def test_only_allowed_origins_get_the_headers_of_cors(keyed: TestClient, keys: dict[str, str]) -> None:
@@ -163,7 +172,17 @@ def test_a_large_body_is_refused_packed_or_not(keyless: TestClient) -> None:
         found = keyless.post("/api/v1/events", content=body, headers=headers)
         assert (found.status_code, found.json()["error"]["type"]) == (413, "content_too_long_exception")
     assert keyless.post("/api/v1/events", content=b"x", headers={"content-encoding": "gzip"}).status_code == 400
+    lines = b'{"event_type": "view", "user_id": "u", "item_id": "i"}\n' * 9
+    for cut in (gzip.compress(lines)[:-8], gzip.compress(lines) * 2):
+        found = keyless.post("/api/v1/events", content=cut, headers={"content-encoding": "gzip"})
+        assert (found.status_code, found.json()["error"]["type"]) == (400, "parsing_exception")
     assert keyless.post("/api/v1/events", content=b"x", headers={"content-encoding": "br"}).status_code == 415
+
+
+def test_an_order_of_many_lines_counts_as_many_events() -> None:
+    row = {"event_type": "purchase", "user_id": "u", "items": [{"item_id": f"i{n}"} for n in range(MOST_EVENTS + 1)]}
+    with pytest.raises(ServiceError, match="the most"):
+        read_posted_events([row])
 
 
 def test_unknown_paths_are_errors_of_the_same_shape(keyless: TestClient) -> None:
@@ -184,11 +203,14 @@ def test_a_trace_is_taken_over(keyless: TestClient) -> None:
     assert len(keyless.get("/health/live", headers={"traceparent": "evil\n"}).headers["x-request-id"]) == 32
 
 
-def test_elasticsearch_that_is_down_is_a_503(keyless: TestClient) -> None:
+def test_elasticsearch_that_is_down_is_a_503(keyless: TestClient, capfd: pytest.CaptureFixture[str]) -> None:
     assert keyless.get("/health/live").status_code == 200
-    for path in ("/health/ready", "/"):
+    for path in ("/health/ready", "/", "/api/v1/recommend/u/1"):
         found = keyless.get(path)
         assert (found.status_code, found.json()["error"]["type"]) == (503, "service_unavailable_exception")
+        assert found.headers["x-elastic-product"] == "Elasticsearch"
+        assert "127.0.0.1:9" not in found.text  # where our Elasticsearch is
+        assert "127.0.0.1:9" in "".join(capfd.readouterr())
 
 
 def test_another_address_needs_keys(settings: Settings) -> None:
