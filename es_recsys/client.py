@@ -121,6 +121,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
         from_sql: str | None = None,
@@ -130,17 +131,19 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
         source: a file, a list of files, "index:products" (a name, alias or pattern of the store's Elasticsearch, or of the one
         that the setting from_url names), or "table:products" of the database from_sql. columns: field -> column or path, as
-        `--columns`; those of an index are proposed from its mapping where none are given. query: only what this query DSL finds.
+        `--columns`; those of an index are proposed from its mapping where none are given. format: of files, the name of a data
+        set or an export, as `--format` (docs/data.md lists them). query: only what this query DSL finds.
         since: a field of times or numbers that grows with each change: only what has changed since the last time is read.
         max_errors: with more bad lines than this nothing is written.
         """
-        return self._load_named_items(False, source, columns, query, since, from_sql, max_errors)
+        return self._load_named_items(False, source, columns, format, query, since, from_sql, max_errors)
 
     def sync_items(
         self,
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
         from_sql: str | None = None,
@@ -150,13 +153,14 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
         With since or query nothing is removed.
         """
-        return self._load_named_items(True, source, columns, query, since, from_sql, max_errors)
+        return self._load_named_items(True, source, columns, format, query, since, from_sql, max_errors)
 
     def load_events(
         self,
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         constants: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
@@ -166,8 +170,9 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     ) -> EventsReport:
         """Add the events of files, an index (UBI's with the words of their queries) or a table, as `load_items` names them.
 
-        What is stored already changes nothing. columns, constants: as `--columns` and `--constant`. since: "last" for only what
-        has come since the last time. queries: the index of UBI's queries, found beside that of the events unless given.
+        What is stored already changes nothing. columns, format, constants: as `--columns`, `--format`, `--constant`. since:
+        "last" for only what has come since the last time. queries: the index of UBI's queries, found beside that of the events
+        unless given.
         """
         from es_recsys.jobs.named_sources import load_named_events
 
@@ -175,6 +180,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
             self.workspace,
             source,
             columns,
+            format=format,
             constants=constants,
             query=query,
             since=since,
@@ -292,6 +298,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         whole: bool,
         source: Source,
         columns: Columns,
+        format: str | None,
         query: Mapping[str, Any] | None,
         since: str | None,
         from_sql: str | None,
@@ -303,6 +310,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
             self.workspace,
             source,
             columns,
+            format=format,
             whole=whole,
             query=query,
             since=since,
@@ -386,6 +394,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
         from_sql: str | None = None,
@@ -396,6 +405,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
             self._client.load_items,
             source,
             columns=columns,
+            format=format,
             query=query,
             since=since,
             from_sql=from_sql,
@@ -407,6 +417,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
         from_sql: str | None = None,
@@ -417,6 +428,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
             self._client.sync_items,
             source,
             columns=columns,
+            format=format,
             query=query,
             since=since,
             from_sql=from_sql,
@@ -428,6 +440,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         source: Source,
         *,
         columns: Columns = None,
+        format: str | None = None,
         constants: Mapping[str, Any] | None = None,
         query: Mapping[str, Any] | None = None,
         since: str | None = None,
@@ -440,6 +453,7 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
             self._client.load_events,
             source,
             columns=columns,
+            format=format,
             constants=constants,
             query=query,
             since=since,

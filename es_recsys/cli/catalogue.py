@@ -50,6 +50,13 @@ Columns = Annotated[
     typer.Option(help="Rename columns: item_id=movieId,title=name; title=- leaves one out. Repeatable."),
 ]
 Constant = Annotated[list[str] | None, typer.Option(help="Fill in where a line has no value: currency=EUR. Repeatable.")]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        help="Read the files of a well-known data set or export: movielens, mind, retailrocket, amazon, steam, hm, goodreads,"
+        " bookcrossing, rees46, shopify, woocommerce, google-merchant, ga4, segment, gorse, ubi."
+    ),
+]
 Separator = Annotated[str | None, typer.Option(help="Separator of CSV cells: ';', ::, tab, blanks (default: detected).")]
 NoHeader = Annotated[bool, typer.Option("--no-header", help="The first line is data; name the columns column1, column2, ...")]
 ListSeparator = Annotated[
@@ -159,6 +166,7 @@ def _show(report: ItemsReport, json: bool) -> None:
 def items_load(
     settings: Settings,
     files: Files = None,
+    format: Format = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -184,6 +192,7 @@ def items_load(
     """Add and update items; unchanged ones are skipped."""
     settings = _with_encoders(settings, language, text=text_encoder, image=image_encoder, audio=audio_encoder)
     options = _read_options(
+        format=format,
         columns=columns,
         constant=constant,
         separator=separator,
@@ -215,6 +224,7 @@ def items_load(
 def items_sync(
     settings: Settings,
     files: Files = None,
+    format: Format = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -243,6 +253,7 @@ def items_sync(
     """
     settings = _with_encoders(settings, language, text=text_encoder, image=image_encoder, audio=audio_encoder)
     options = _read_options(
+        format=format,
         columns=columns,
         constant=constant,
         separator=separator,
@@ -295,6 +306,7 @@ def items_delete(
 def events_load(
     settings: Settings,
     files: Files = None,
+    format: Format = None,
     columns: Columns = None,
     constant: Constant = None,
     separator: Separator = None,
@@ -331,6 +343,7 @@ def events_load(
 ) -> None:
     """Add events, clean them and update user profiles. Loading the same events again changes nothing."""
     options = _read_options(
+        format=format,
         columns=columns,
         constant=constant,
         separator=separator,

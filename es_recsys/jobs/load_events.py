@@ -39,6 +39,7 @@ from es_recsys.sources import (
 )
 from es_recsys.sources.field_formats import FieldFormatInference
 from es_recsys.sources.input_files import SpooledTable, shown_path
+from es_recsys.sources.named_formats import resolve_format
 from es_recsys.sources.rating_inference import RatingCounts
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
@@ -121,7 +122,8 @@ def _load_events(
     progress: Progress | None,
 ) -> EventsReport:
     started = time.monotonic()
-    scale = to_rating_scale(rating_scale)
+    options = resolve_format(options, "events", files)
+    scale = to_rating_scale(rating_scale or options.rating_scale)
     parse_bots(bots or ())
     files_read = _read_and_check(files, options, work.now(), max_errors)
     checked, rejected = files_read.checked, files_read.rejected

@@ -17,6 +17,7 @@ from es_recsys.progress import Progress
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources import MediaFolders, ReadOptions, RejectedRows, dry_run, infer_item_schema, read_items, strip_markup
 from es_recsys.sources.input_files import SpooledTable, shown_path
+from es_recsys.sources.named_formats import resolve_format
 from es_recsys.sources.read_options import DEFAULT_OPTIONS
 from es_recsys.types import Item
 
@@ -38,6 +39,7 @@ def load_items(
     counts as missing, so allow none there.
     Raises InputError, also where no line can be used, TooManyErrors, FingerprintMismatch, WriteError.
     """
+    options = resolve_format(options, "items", files)
     stored = stored_attributes(find_metadata(work))
     # A field of texts takes what a file has as it stands there; one of numbers, dates or flags takes texts beside them.
     texts = {name: "text" for name, kind in stored.items() if kind == "keyword"}

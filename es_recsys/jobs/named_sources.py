@@ -30,6 +30,7 @@ def load_named_items(
     source: Source,
     columns: Columns,
     *,
+    format: str | None,
     whole: bool,
     query: Mapping[str, Any] | None,
     since: str | None,
@@ -41,7 +42,7 @@ def load_named_items(
     Raises InputError for what is no source, WriteError, which has the report, where items were refused; the others are stored.
     """
     name, files = _parse(source, query, from_sql)
-    options = ReadOptions(columns=_columns(columns))
+    options = ReadOptions(columns=_columns(columns), format=_format(format))
     if name is not None:
         report = sync_items(work, ItemSource(name, options, whole, since, max_errors))
     elif since is not None:
@@ -60,6 +61,7 @@ def load_named_events(
     source: Source,
     columns: Columns,
     *,
+    format: str | None,
     constants: Mapping[str, Any] | None,
     query: Mapping[str, Any] | None,
     since: str | None,
@@ -71,7 +73,7 @@ def load_named_events(
     if since not in (None, "last"):
         raise InputError(f"since is {since!r}.", 'Give "last", or a query for any other part of an index.')
     name, files = _parse(source, query, from_sql)
-    options = ReadOptions(columns=_columns(columns), constants=dict(constants or {}))
+    options = ReadOptions(columns=_columns(columns), format=_format(format), constants=dict(constants or {}))
     if name is not None:
         return load_source_events(work, EventSource(name, options, queries, since is not None, max_errors=max_errors))
     if since or queries is not None:
@@ -100,3 +102,9 @@ def _columns(columns: Columns) -> dict[str, str]:
     if not isinstance(columns, Mapping):
         raise InputError("columns is no mapping.", 'Give {"item_id": "_id", "title": "name"}.')
     return dict(columns)
+
+
+def _format(name: str | None) -> str | None:
+    if name is not None and not isinstance(name, str):
+        raise InputError("format is no name.", 'Give one such as "movielens"; docs/data.md lists them.')
+    return name

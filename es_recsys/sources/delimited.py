@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +78,8 @@ class DelimitedFile:
     """A CSV file: `columns` is its header, `rows()` number of the first line and values of each record.
 
     separator: None takes the one that a first line `sep=;` names, or guesses it from the first lines. header: False for
-    a file whose first line is data already; its columns are column1, column2, ... charset: what the lines were written
-    in, to say so of a line that can't be read. Raises InputError for a header that can't be used.
+    a file whose first line is data already; its columns are `names`, or column1, column2, ... charset: what the lines were
+    written in, to say so of a line that can't be read. Raises InputError for a header that can't be used.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class DelimitedFile:
         *,
         tabs: bool = False,
         header: bool = True,
+        names: Sequence[str] = (),
         charset: str = "UTF-8",
     ) -> None:
         self._feed = _LineFeed(lines)
@@ -102,7 +103,7 @@ class DelimitedFile:
         self._feed.prepare = self.separator.prepare
         spaced = _has_space_after_separator(first, self.separator)
         self._reader = csv.reader(self._feed, delimiter=self.separator.delimiter, strict=True, skipinitialspace=spaced)
-        self.columns = self._header() if header else self._numbered(first)
+        self.columns = self._header() if header else list(names) or self._numbered(first)
 
     def rows(self, report: OnRowError) -> Iterator[tuple[int, dict[str, Any]]]:
         feed, columns, reader = self._feed, self.columns, self._reader

@@ -18,6 +18,7 @@ from es_recsys.sources.actions import IGNORE, PAGE_VIEW_ACTIONS, ActionMapping
 from es_recsys.sources.column_mapping import ColumnMapping, get_path
 from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
 from es_recsys.sources.future_times import FutureTimes
+from es_recsys.sources.named_formats.ubi import from_ubi, is_ubi
 from es_recsys.sources.option_pairs import quoted
 from es_recsys.sources.order_lines import find_line_items, order_line_id, order_lines_of
 from es_recsys.sources.plain_rows import PlainRows
@@ -25,7 +26,6 @@ from es_recsys.sources.read_options import ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors
 from es_recsys.sources.tables import Row, note_dropped_field, reject
-from es_recsys.sources.ubi import from_ubi, is_ubi
 from es_recsys.types import Event
 from es_recsys.values import TimeFormat, is_null, parse_time
 

@@ -12,6 +12,7 @@ from es_recsys.sources.event_rows import EVENT_FIELDS, EventRows
 from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.input_files import Paths, Progress, as_paths
+from es_recsys.sources.named_formats import resolve_format
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.tables import open_tables
@@ -65,12 +66,13 @@ def read_event_columns(
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejected`.
     """
+    options = resolve_format(options, "events", paths)
     if formats is None:
         formats = infer_event_formats(paths, options)
     columns = _event_columns(options)
     reader = EventRows(columns, options, formats, future)
     with nullcontext(rejected) if rejected is not None else RejectedRows() as rejected:
-        for note in formats.notes:
+        for note in (*options.notes, *formats.notes):
             rejected.note(note)
         for table in open_tables(as_paths(paths), options, rejected, progress):
             found, rows = resolve_columns(table, columns, rejected)
@@ -83,6 +85,7 @@ def read_event_columns(
 
 def infer_event_formats(paths: Paths, options: ReadOptions = DEFAULT_OPTIONS) -> FieldFormats:
     """Read files of events once and return what only all rows together show: how ids and times are written. Memory is flat."""
+    options = resolve_format(options, "events", paths)
     columns = _event_columns(options)
     reader = EventRows(columns, options, FieldFormats())
     inference = event_format_inference(options)

@@ -46,6 +46,7 @@ _UNSUPPORTED = {
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "Unpack it, or compress it with gzip."),
 }
 _OBJECT_OVER_LINES = re.compile(rb"\s*\{(?:[^\n]*[,\[{])?[ \t]*\r?\n")
+_XML = re.compile(rb"\s*<(?:\?xml|rss|feed|channel)\b")
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".tab": "csv"}
 
 
@@ -69,7 +70,7 @@ class InputFile:
     """What a file is.
 
     path: where it is; shown: what messages call it. format: "jsonl", "json" (an array of objects, or objects over several lines),
-    "csv" or "parquet". tabs: whether its name says that tabs separate it. encoding: of its text, where that isn't UTF-8.
+    "csv", "xml" or "parquet". tabs: whether its name says that tabs separate it. encoding: of its text, where that isn't UTF-8.
     """
 
     path: Path
@@ -163,6 +164,8 @@ def _format(path: Path, suffix: str, head: bytes) -> str:
         raise InputError(f"{path} is not a Parquet file.", "Check how it was made, or give it the suffix of its format.")
     start = head.removeprefix(_BOM).lstrip()[:1]
     known = _SUFFIXES.get(suffix)
+    if known is None and _XML.match(head.removeprefix(_BOM)):
+        return "xml"
     if known != "csv" and (start == b"[" or _OBJECT_OVER_LINES.match(head.removeprefix(_BOM))):
         return "json"
     return known or ("jsonl" if start == b"{" else "csv")

@@ -14,11 +14,12 @@ from es_recsys.sources.input_files import Paths, as_paths
 from es_recsys.sources.item_fields import item_format_inference
 from es_recsys.sources.list_cells import LIST_FIELDS, ListFormat, ListFormatInference
 from es_recsys.sources.missing_fields import MissingFieldHints
+from es_recsys.sources.named_formats import resolve_format
+from es_recsys.sources.named_formats.shop_variants import normalize_shop_rows
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.row_ids import NO_ROWS, IdHashes, LastRows, last_rows_of_groups, last_rows_of_repeated
 from es_recsys.sources.row_mapping import ITEM_FIELDS, ItemRowMapping
-from es_recsys.sources.shop_exports import normalize_shop_rows
 from es_recsys.sources.tables import Table, open_tables
 from es_recsys.values import TimeFormat
 
@@ -65,6 +66,7 @@ def infer_item_schema(
     """
     if wrong := sorted(set((known or {}).values()) - set(ATTRIBUTE_TYPES)):
         raise InputError(f"There is no type of attribute {wrong[0]!r}.", f"Types are {', '.join(ATTRIBUTE_TYPES)}.")
+    options = resolve_format(options, "items", paths)
     columns = item_columns(options)
     mapping = ItemRowMapping(columns, options.list_separators)
     inference = _Inference(options)

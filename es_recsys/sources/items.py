@@ -16,11 +16,12 @@ from es_recsys.sources.input_files import Paths, Progress, as_paths
 from es_recsys.sources.item_fields import clean_attribute, normalize_fields
 from es_recsys.sources.item_schema import ItemSchema, infer_item_schema, item_columns
 from es_recsys.sources.media_folders import MediaFolders
+from es_recsys.sources.named_formats import resolve_format
+from es_recsys.sources.named_formats.shop_variants import normalize_shop_rows
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.row_errors import InvalidValue, OnInvalidField, field_errors
 from es_recsys.sources.row_mapping import ItemRowMapping
-from es_recsys.sources.shop_exports import normalize_shop_rows
 from es_recsys.sources.tables import Table, note_dropped_field, open_tables, reject
 from es_recsys.sources.variants import VariantMerger
 from es_recsys.types import AttributeValue, Item
@@ -48,6 +49,7 @@ def read_items(
 
     Raises InputError for a file that can't be read or lacks a column, TooManyErrors from `rejected`.
     """
+    options = resolve_format(options, "items", paths)
     if schema is None:
         schema = infer_item_schema(paths, options)
     columns = item_columns(options)
@@ -55,7 +57,7 @@ def read_items(
     merger = VariantMerger(schema.last_rows, schema.groups)
     row_idx = -1
     with nullcontext(rejected) if rejected is not None else RejectedRows() as rejected:
-        for note in schema.formats.notes:
+        for note in (*options.notes, *schema.formats.notes):
             rejected.note(note)
         for table in open_tables(as_paths(paths), options, rejected, progress):
             found, rows = resolve_columns(table, columns, rejected)

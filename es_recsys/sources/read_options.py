@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field
 from datetime import UTC, tzinfo
 from typing import Annotated, Any
@@ -70,12 +70,15 @@ class ReadOptions:
     separator: of CSV, None to detect it in the first lines. header: False for CSV whose first line is data; its columns are then
     column1, column2, ... encoding: of text, None for UTF-8, or UTF-16 where the first bytes show that.
     day_first: whether 01/02/2021 is in February; None for what the column shows.
+    format: name of a well-known data set or export (named_formats/), which says what the other options don't.
+    names: of the columns of a file without a header. transform: makes other rows of those of a file. notes: what is told of it.
 
     Of items: list_separators: attribute -> format of its cells with lists, "" for categories and tags (`parse_list_separators`);
     else what the column shows.
 
     Of events: timestamps: False for a source whose order is each user's order. actions: name of an action in any spelling ->
     event type or "ignore", before the names that are known. timezone: of times that name none; UTC where it isn't given.
+    rating_scale: worst and best rating ("0..10"); None for what the ratings show.
 
     Raises InputError for a value that can't be used.
     """
@@ -86,10 +89,15 @@ class ReadOptions:
     header: bool = True
     encoding: Annotated[str | None, AfterValidator(_checked_encoding)] = None
     day_first: bool | None = None
+    format: str | None = None
+    names: tuple[str, ...] = ()
+    transform: Callable[[Iterator[Any]], Iterator[Any]] | None = None
+    notes: tuple[str, ...] = ()
     list_separators: Mapping[str, ListFormat] = field(default_factory=dict)
     timestamps: bool = True
     actions: Mapping[str, str] = field(default_factory=dict)
     timezone: Annotated[tzinfo | str | None, AfterValidator(_checked_timezone)] = None
+    rating_scale: str | None = None
 
     @property
     def zone(self) -> tzinfo:

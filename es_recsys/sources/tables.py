@@ -1,10 +1,10 @@
-"""Any file as a stream of rows: JSON, CSV or Parquet, gzipped or not."""
+"""Any file as a stream of rows: JSON, CSV, XML or Parquet, gzipped or not."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.row_errors import NOT_UTF8, InvalidValue, RowError, first_error
 from es_recsys.sources.separators import Separator, parse_separator
+from es_recsys.sources.xml_rows import xml_rows
 
 __all__ = ["Row", "Table", "note_dropped_field", "open_tables", "read_rows", "reject"]
 
@@ -75,7 +76,7 @@ def open_tables(
     options: ReadOptions = DEFAULT_OPTIONS,
     rejected: RejectedRows | None = None,
     progress: Progress | None = None,
-) -> Iterator[Table]:
+) -> Generator[Table, None, None]:
     """Yield the files one after the other; each is closed when the next is asked for.
 
     All are looked at before the first is read. Raises InputError as `read_rows`.
@@ -92,7 +93,9 @@ def open_tables(
                 progress(before + read, total)
 
         with _open(source, options, rejected, tick) as table:
-            yield table
+            # Only its rows show what columns there are then.
+            made = options.transform
+            yield table if made is None else replace(table, columns=None, header=True, rows=made(table.rows))
         done += source.size
     if progress is not None:
         progress(total, total)
@@ -131,11 +134,16 @@ def _open(source: InputFile, options: ReadOptions, rejected: RejectedRows | None
 
         if source.format == "csv":
             separator = None if options.separator is None else parse_separator(options.separator)
-            delimited = DelimitedFile(numbered, path, separator, tabs=source.tabs, header=options.header, charset=charset)
+            delimited = DelimitedFile(
+                numbered, path, separator, tabs=source.tabs, header=options.header, names=options.names, charset=charset
+            )
             if separator is None and delimited.separator.text not in _COMMON_SEPARATORS:
                 note(f"cells are taken to be separated by {delimited.separator}; --separator changes it")
             rows = _rows(path, delimited.rows(report), tell)
-            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, options.header)
+            named = options.header or bool(options.names)
+            yield Table(path, tuple(delimited.columns), False, rows, delimited.separator, named)
+        elif source.format == "xml":
+            yield Table(path, None, False, _rows(path, xml_rows(numbered, report, source.encoding and "UTF-8"), tell))
         elif source.format == "json":
             yield Table(path, None, True, _rows(path, array_rows(numbered, report, charset), tell))
         else:
