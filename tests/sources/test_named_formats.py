@@ -74,12 +74,52 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
     "mind-behaviors.tsv": [
         {"event_type": "click", "timestamp": "2019-10-11T08:55:22", "user_id": "U9", "item_id": "N3", "event_id": "history:0:N3"},
         {
+            "event_type": "impression",
+            "timestamp": "2019-11-15T08:55:22",
+            "user_id": "U9",
+            "item_id": "N1",
+            "position": 1,
+            "recommendation_id": "1",
+        },
+        {
             "event_type": "click",
             "timestamp": "2019-11-15T08:55:22",
             "user_id": "U9",
             "item_id": "N1",
             "position": 1,
             "recommendation_id": "1",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-15T08:55:22",
+            "user_id": "U9",
+            "item_id": "N2",
+            "position": 2,
+            "recommendation_id": "1",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N2",
+            "position": 1,
+            "recommendation_id": "2",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N1",
+            "position": 2,
+            "recommendation_id": "2",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N3",
+            "position": 3,
+            "recommendation_id": "2",
         },
         {
             "event_type": "click",
@@ -368,6 +408,14 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
     ],
     "ga4-events_20260106.json": [
         {
+            "event_type": "impression",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "17.42",
+            "session_id": "17.42.5",
+            "item_id": "S1",
+            "position": 3,
+        },
+        {
             "event_type": "search",
             "timestamp": "2026-01-05T10:00:00",
             "user_id": "17.42",
@@ -396,6 +444,14 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
         {"item_id": "S1", "title": "Tin mug", "categories": ("Kitchen",), "price": 9.5},
     ],
     "segment-tracks.jsonl": [
+        {
+            "event_type": "impression",
+            "timestamp": "2026-01-05T10:00:00",
+            "session_id": "a1",
+            "item_id": "S1",
+            "event_id": "m0",
+            "position": 3,
+        },
         {"event_type": "search", "timestamp": "2026-01-05T10:00:00", "session_id": "a1", "query": "tin mug", "event_id": "m1"},
         {
             "event_type": "purchase",
