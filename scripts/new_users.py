@@ -4,11 +4,12 @@
     python scripts/new_users.py sample SEED
 
 A part of the users is apart: no model learns from them. Of each only the first events are known, and their next five new items
-are to be found among all others. A third of these users chooses the shares of ensembles, the others are tested. Compared are
-popularity; what is popular in the user's segment (by what the first events say of them); co-visitation from all events or from
-the newest alone, as a session is answered; the other models; the ensemble that whole histories choose, as `train` does; and the
-ones that histories of as many events choose. NDCG@10 with its 95 % interval, by bootstrap over users, and the difference to
-co-visitation, question by question; of the last ensembles the difference to that of whole histories.
+are to be found among all others. Compared are popularity; what is popular in the user's segment (by what the first events say
+of them); co-visitation from all events or from the newest alone; the other models; the ensemble that whole histories of the
+other users choose, as `train` does; and the one that their newest events alone choose, with popularity and with segments as
+well, of which an n-th is left after n events, as answers have it. NDCG@10 with its 95 % interval, by bootstrap over users, and
+the difference to co-visitation, question by question; of that of a first event to that of whole histories, and with segments
+to that without them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation import bootstrap
+from es_recsys.evaluation.holdout import leave_last_out, random_holdout
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models import MODELS, Model
 from es_recsys.models.base import TrainingCallback
@@ -35,13 +37,16 @@ from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.segments import Segments
 from es_recsys.models.types import HistoryBatch, take
 from es_recsys.models.user_features import user_features
+from es_recsys.search.retriever_weights import MOST_FEW_EVENTS
 from es_recsys.training.ensemble_selection import select_ensemble
 
 EVENTS = (1, 2, 3, 5)
 NEXT = 5
-APART, MOST_APART = 0.45, 7_000
-LEARNED = ("covisitation", "als", "ease", "bspm", "affinity")
+APART, MOST_APART, ASKED = 0.3, 1_200, 1_500
+LEARNED = ("covisitation", "als", "ease", "affinity")
 _PRIOR = 20.0
+FIRST, WITH_SEGMENTS, WHOLE = "of a first event", "of a first event, with segments", "ensemble of whole histories"
+_BASES = {FIRST: WHOLE, WITH_SEGMENTS: FIRST}
 
 
 class SegmentPopularity(Model):
@@ -84,12 +89,12 @@ class SegmentPopularity(Model):
 
 
 def after(data: Interactions, train: Interactions, users: NDArray[np.int64], events: int) -> HoldoutSplit:
-    """The first events of the users, and the next new items of each; all but the last item for `events` 0."""
+    """The first events of the users, and the next new items of each."""
     starts = np.searchsorted(data.users, np.arange(len(data.user_ids) + 1))
     rows, lengths, seen, targets = [], [], [], []
     for user in users.tolist():
         begin, end = int(starts[user]), int(starts[user + 1])
-        cut = begin + events if events else end - 1
+        cut = begin + events
         known = data.items[begin:cut].astype(np.int64)
         new = [item for item in dict.fromkeys(data.items[cut:end].tolist()) if item not in set(known.tolist())]
         if cut >= end or not new or not (data.weights[begin:cut] > 0).any():
@@ -124,32 +129,32 @@ def measure(data: DataSet) -> list[dict[str, Any]]:
     events = data.events
     order = np.random.default_rng(3).permutation(np.unique(events.users)).astype(np.int64)
     apart = np.sort(order[: min(round(APART * len(order)), MOST_APART)])
-    train = take(events, ~np.isin(events.users, apart))
-    apart = np.random.default_rng(5).permutation(apart)
-    choosing, tested = np.sort(apart[: len(apart) // 3]), np.sort(apart[len(apart) // 3 :])
-    models = fitted(data, train)
+    hold = leave_last_out if data.ordered else random_holdout
+    asked = replace(hold(take(events, ~np.isin(events.users, apart)), np.random.default_rng(9), ASKED), gains=())
+    models = fitted(data, asked.train)
     usual = {name: model for name, model in models.items() if name in LEARNED}
-    whole = select_ensemble(usual, after(events, train, choosing, 0)).weights
+    whole = dict(select_ensemble(usual, asked).weights)
     print("whole histories choose", whole, flush=True)
     known = {**usual, "popularity": models["popularity"]}
-    ensembles = {"of as many events": usual, "of as many, with popularity": known}
-    ensembles |= {"of as many, with segments": {**known, "segments": models["segments"]}}
+    ensembles = {FIRST: known, WITH_SEGMENTS: {**known, "segments": models["segments"]}}
+    cut = replace(asked, histories=asked.histories.last(1))
+    first = {name: select_ensemble(some, cut).weights for name, some in ensembles.items()}
+    print("newest events choose", first, flush=True)
     figures: list[dict[str, Any]] = []
     for count in EVENTS:
-        ask, answer = after(events, train, choosing, count), after(events, train, tested, count)
+        answer = after(events, asked.train, apart, count)
         values: dict[str, Values] = {name: alone(model, answer) for name, model in models.items()}
-        values["ensemble of whole histories"] = ensemble_ndcg(usual, whole, answer)
-        notes: dict[str, str] = {}
+        values[WHOLE] = ensemble_ndcg(usual, whole, answer)
         for name, some in ensembles.items():
-            chosen = select_ensemble(some, ask).weights
-            values[name] = ensemble_ndcg(some, chosen, answer)
-            notes[name] = " ".join(f"{one} {share:.0%}" for one, share in chosen.items())
+            left = 1.0 / count if count <= MOST_FEW_EVENTS else 0.0
+            shares = {one: left * first[name].get(one, 0.0) + (1.0 - left) * whole.get(one, 0.0) for one in some}
+            values[name] = ensemble_ndcg(some, shares, answer)
         for name, own in values.items():
-            base, note = "ensemble of whole histories" if name in ensembles else "covisitation", notes.get(name, "")
+            base = _BASES.get(name, "covisitation")
             mean, change = bootstrap(own, np.random.default_rng(0)), bootstrap(own - values[base], np.random.default_rng(0))
             row = {"data": data.name, "events": count, "users": len(answer), "what": name, "ndcg": mean.to_dict(), "over": base}
-            figures.append({**row, "change": change.to_dict(), "note": note})
-            print(count, len(answer), name, f"NDCG@{N} {mean}", f"over {base} {change}", note, sep=" | ", flush=True)
+            figures.append({**row, "change": change.to_dict()})
+            print(count, len(answer), name, f"NDCG@{N} {mean}", f"over {base} {change}", sep=" | ", flush=True)
     return figures
 
 

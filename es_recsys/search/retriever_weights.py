@@ -27,7 +27,9 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrievers import INTEREST, POPULARITY, RECENCY, RETRIEVERS, Retriever
 
 __all__ = [
+    "FIRST_EVENT",
     "MODELS_SHARE",
+    "MOST_FEW_EVENTS",
     "NOT_PERSONALIZED",
     "PERSONAL_SHARE",
     "SEARCH_KINDS",
@@ -49,6 +51,12 @@ PERSONAL_SHARE = 0.6
 
 MODELS_SHARE = 0.5
 """Weight in a search that the trained models share."""
+
+FIRST_EVENT = "first_event"
+"""Name of the table with the shares of models and popularity for users of whom one event is known, as `train` chose them."""
+
+MOST_FEW_EVENTS = 3
+"""Events of a user up to which the shares for one event count."""
 
 NOT_PERSONALIZED = frozenset({POPULARITY, RECENCY})
 """Retrievers that need neither query nor user."""
@@ -107,7 +115,7 @@ def retriever_weights(
         personalized = request.personalization > 0.0 and user.strength > 0.0
         counting = (retriever.name for retriever in retrievers if personalized or not retriever.personalized)
         return _positive((name, max(table.get(name, 0.0) for table in tables)) for name in counting)
-    personal = _with_interests(user, weight_table(policy, "no_query", models)) if user.is_known else {}
+    personal = _with_interests(user, _personal_table(user, policy, models)) if user.is_known else {}
     neutral = weight_table(policy, "new_user", models)
     share = request.personalization if user.is_known else 0.0
     return _positive(
@@ -217,6 +225,21 @@ def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dic
         total = math.fsum(max(trained.get(model, 0.0), 0.0) for model in models) or 1.0
         given = {**given, **{model: MODELS_SHARE * trained.get(model, 0.0) / total for model in models}}
     return {**given, **policy.retriever_weights.get(name, {})}
+
+
+def _personal_table(user: UserState, policy: RankingPolicy, models: Sequence[str]) -> dict[str, float]:
+    """Return retriever -> weight without a query of a known user.
+
+    What the models weigh together is shared out as `train` chose it for whole histories, and of few events as for one: the n-th
+    event leaves an n-th of that.
+    """
+    table = weight_table(policy, "no_query", models)
+    first, events = policy.retriever_weights.get(FIRST_EVENT), len(user.history.item_ids)
+    if first is None or not 1 <= events <= MOST_FEW_EVENTS:
+        return table
+    together = math.fsum(table.get(name, 0.0) for name in first if name not in NOT_PERSONALIZED)
+    mixed = {name: table.get(name, 0.0) + (together * share - table.get(name, 0.0)) / events for name, share in first.items()}
+    return {**table, **mixed}
 
 
 def query_weights(policy: RankingPolicy) -> dict[str, float]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from es_recsys.query import MAX_RESULTS, Query
 from es_recsys.search.exploration import MAX_NEWEST, Exploration, seeded_rng
 from es_recsys.search.request import RankingPolicy
+from es_recsys.search.retriever_weights import FIRST_EVENT
 from es_recsys.serving.requests import query_identity
 from es_recsys.serving.snapshot import ServingSnapshot
 
@@ -56,7 +57,8 @@ def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
     """
     trained = policy.retriever_weights.get("no_query", {})
     models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) for name in policy.metadata.models}
-    weights = {**policy.retriever_weights, "no_query": {**_SIMILAR_CONTENT, **models}}
+    others = {name: table for name, table in policy.retriever_weights.items() if name != FIRST_EVENT}
+    weights = {**others, "no_query": {**_SIMILAR_CONTENT, **models}}
     return replace(policy, retriever_weights=weights, rankers={}, item_features=None)
 
 

@@ -49,6 +49,9 @@ class Candidates:
         self._best: dict[str, NDArray[np.float64]] = {}
         self._known: dict[frozenset[tuple[str, float]], NDArray[np.float64]] = {}
 
+    def __len__(self) -> int:
+        return len(self._split)
+
     @classmethod
     def of(cls, models: Mapping[str, Model], part: HoldoutSplit) -> Self:
         """Return the candidates that any of the models lists, with the scores of all of them."""

@@ -14,7 +14,7 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.base import Model
 from es_recsys.training.ensemble_candidates import Candidates
 
-__all__ = ["SURE", "MarginalGain", "SelectedEnsemble", "select_ensemble"]
+__all__ = ["SURE", "MarginalGain", "SelectedEnsemble", "select_among", "select_ensemble"]
 
 # A model must bring this much to be worth a search of its own in every answer.
 _WORTH = 1.005
@@ -57,7 +57,11 @@ def select_ensemble(
     least: the share that each model has at least (0: one that brings nothing is left out). earlier: holdout splits of earlier
     moments, whose users count as well, each with the same models trained on it.
     """
-    candidates = [Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)]
+    return select_among([Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)], tuple(models), least)
+
+
+def select_among(candidates: Sequence[Candidates], names: Sequence[str], least: float = 0.0) -> SelectedEnsemble:
+    """Return the same where the candidates of the users are known, which are joined. names: of their models."""
 
     def each(weights: Mapping[str, float]) -> NDArray[np.float64]:
         return np.concatenate([one.each(weights) for one in candidates])
@@ -65,15 +69,15 @@ def select_ensemble(
     def score(weights: Mapping[str, float]) -> float:
         return float(each(weights).mean())
 
-    alone = {name: score({name: 1.0}) for name in models}
-    path = _path(tuple(models), score)
-    users = len(part) + sum(len(one) for _, one in earlier)
-    if users < SURE and len(models) > 1:
-        averaged = _bagged(tuple(models), each, users)
+    alone = {name: score({name: 1.0}) for name in names}
+    path = _path(names, score)
+    users = sum(map(len, candidates))
+    if users < SURE and len(names) > 1:
+        averaged = _bagged(names, each, users)
         path.append((averaged, score(averaged)))
     weights, best = path[-1]
     if least > 0.0:
-        floored = {name: max(weights.get(name, 0.0), least) for name in models}
+        floored = {name: max(weights.get(name, 0.0), least) for name in names}
         total = sum(floored.values())
         weights = {name: round(share / total, 3) for name, share in floored.items()}
         best = score(weights)

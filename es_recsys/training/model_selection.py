@@ -28,6 +28,7 @@ from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
 from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
+from es_recsys.training.first_event import first_event_shares
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
@@ -54,24 +55,28 @@ class Selection:
 
     models: name -> model trained on everything; popularity is always among them. weights: model -> share of the ensemble
     (ensemble.py), summing to 1; a model without a weight isn't part of it. Empty where nothing but popularity could be trained.
+    first_event: the shares of the same models and of popularity for users of whom one event is known; empty where they are the
+    same.
     """
 
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
+    first_event: Mapping[str, float] = field(default_factory=dict)
 
     def without(self, name: str) -> Selection:
         """Return the selection with one model less, the shares of the others in proportion."""
-        left = {other: share for other, share in self.weights.items() if other != name}
-        total = sum(left.values())
         models = {other: model for other, model in self.models.items() if other != name}
-        return replace(self, models=models, weights={other: share / total for other, share in left.items()})
+        return replace(
+            self, models=models, weights=_shares_of(models, self.weights), first_event=_shares_of(models, self.first_event)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
     configs: Mapping[str, Any]
     weights: Mapping[str, float]
+    first_event: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,10 +86,10 @@ class TrainSpec:
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model -> config to
     stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those of long trainings.
     curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of the ensemble, decided
-    with `configs` of all of them; then nothing is held out and nothing tried. targets: event types that answers are to lead to,
-    the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of what,
-    done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are grouped as
-    well.
+    with `configs` of all of them; then nothing is held out and nothing tried. first_event: the same for users of whom one event
+    is known. targets: event types that answers are to lead to, the only ones to be found in what is held out (empty: all that are
+    positive). part: hears how far a long training is: of what, done, of how many. optional: those of `named` that may be left out
+    where they fail. segments: whether users are grouped as well.
     """
 
     names: tuple[str, ...] = ()
@@ -93,6 +98,7 @@ class TrainSpec:
     checkpoints: Path | None = None
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
+    first_event: Mapping[str, float] = field(default_factory=dict)
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
     optional: frozenset[str] = frozenset()
@@ -180,7 +186,8 @@ def select(
         notes.figures["targets"] = list(spec.targets)
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
-    choice = _Choice({name: spec.configs[name] for name in spec.shares}, spec.shares) if spec.shares else None
+    decided = {name: spec.configs[name] for name in spec.shares}
+    choice = _Choice(decided, spec.shares, spec.first_event) if decided else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
             choice = _choose(data, rng, seed, began + budget, notes, attempts, spec)
@@ -203,7 +210,14 @@ def select(
     what = f"Ensemble: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
     notes.say(f"{what} {searched:.0f} s of processor time for tuning, {took - searched:.0f} s for training on all events.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
-    return Selection(models, weights, Report(tuple(notes.lines), notes.figures))
+    return Selection(models, weights, Report(tuple(notes.lines), notes.figures), _shares_of(models, choice.first_event))
+
+
+def _shares_of(models: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
+    """Return the shares of what is among the models, in proportion; empty where these have none."""
+    left = {name: share for name, share in shares.items() if name in models}
+    total = sum(left.values())
+    return {name: share / total for name, share in left.items()} if total > 0.0 else {}
 
 
 def _default_choice(data: Interactions, spec: TrainSpec) -> _Choice:
@@ -233,9 +247,7 @@ def _train(
         found = attempts.model(name, "at the last training", partial(fit, name, config))
         if found is not None:
             models[name] = found
-    left = {name: weight for name, weight in choice.weights.items() if name in models}
-    total = sum(left.values())
-    return models, {name: weight / total for name, weight in left.items()}
+    return models, _shares_of(models, choice.weights)
 
 
 def _choose(
@@ -277,7 +289,13 @@ def _choose(
         return _Choice(configs, dict.fromkeys(configs, 1.0 / len(configs)))
     if held.test is not None:
         _note_expected(models, weighed.weights, held.test, notes, attempts)
-    return _weighed(weighed, configs, notes)
+    choice = _weighed(weighed, configs, notes)
+    first = attempts.step(
+        "Users of whom one event is known are answered by the same shares",
+        lambda: first_event_shares(models, choice.weights, held.whole, notes),
+        dict[str, float](),
+    )
+    return replace(choice, first_event=first)
 
 
 def _note_expected(

@@ -25,7 +25,8 @@ from es_recsys.models.popularity import Popularity
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH
-from es_recsys.search.retriever_weights import SEARCH_KINDS
+from es_recsys.search.retriever_weights import FIRST_EVENT, SEARCH_KINDS
+from es_recsys.search.retrievers import POPULARITY, RECENCY
 from es_recsys.serving.item_features import item_features_folder, save_item_features
 from es_recsys.serving.product_groups import fetch_item_groups, record_variants
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
@@ -99,7 +100,7 @@ def publish_version(
         vectors={**kept, **vectors},
         models=tuple(models),
         # What was chosen for searches was chosen beside other models.
-        retriever_weights={**_without(old, "no_query", *SEARCH_KINDS), "no_query": _table(chosen)},
+        retriever_weights={**_without(old, "no_query", FIRST_EVENT, *SEARCH_KINDS), **_tables(chosen)},
         ranker_fingerprints={name: own for name, own in old.ranker_fingerprints.items() if name != PERSONAL_SEARCH},
         searches_users=UserKNN.name in models,
         timed=data.timed,
@@ -202,12 +203,15 @@ def _without(metadata: IndexMetadata, *situations: str) -> dict[str, Mapping[str
     return {name: table for name, table in metadata.retriever_weights.items() if name not in situations}
 
 
-def _table(chosen: Selection) -> dict[str, float]:
-    """Return the retriever weights without a query: the models as training weighed them.
+def _tables(chosen: Selection) -> dict[str, Mapping[str, float]]:
+    """Return the retriever weights without a query: the models as training weighed them, and where one event is known.
 
-    What is popular and fresh only puts in order what the models know nothing of.
+    What is popular and fresh only puts in order what the models know nothing of, unless it has a share.
     """
-    return {**chosen.weights, "popularity": _TIEBREAK, "recency": _TIEBREAK}
+    tables: dict[str, Mapping[str, float]] = {"no_query": {**chosen.weights, POPULARITY: _TIEBREAK, RECENCY: _TIEBREAK}}
+    if chosen.first_event:
+        tables[FIRST_EVENT] = {**chosen.first_event, POPULARITY: max(chosen.first_event.get(POPULARITY, 0.0), _TIEBREAK)}
+    return tables
 
 
 def _follow_notes(work: Workspace, old: IndexMetadata, new: IndexMetadata) -> None:

@@ -8,7 +8,7 @@ then on everything.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -212,7 +212,7 @@ def _run(
     if compared.worse:
         record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], progress)
+    spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], decided[2], progress)
     return RetrainReport("trained", checked, compared, lines, train_on_all(spec, expected_quality=compared.expected_quality))
 
 
@@ -224,17 +224,19 @@ def _tried(
     seed: int,
     rng: np.random.Generator,
     on_line: Callable[[str], None] | None,
-) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float]]]:
+) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float], Mapping[str, float]]]:
     """Train without the newest events, and compare with the models in service.
 
-    Returns the comparison, the lines of the selection's report, and the configs and shares it came to.
+    Returns the comparison, the lines of the selection's report, and the configs and shares it came to, the last for users
+    of whom one event is known.
     """
     chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), on_line, spec)
     shares = dict(chosen.weights)
     compared = compare(old, (chosen.models, shares), part, rng)
     if on_line is not None:
         on_line(compared.line())
-    return compared, chosen.report.lines, ({name: chosen.models[name].config for name in shares}, shares)
+    configs = {name: chosen.models[name].config for name in shares}
+    return compared, chosen.report.lines, (configs, shares, chosen.first_event)
 
 
 def check(

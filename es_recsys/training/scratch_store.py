@@ -16,6 +16,7 @@ from es_recsys.evaluation.searches import event_actor
 from es_recsys.events.records import StoredEvent
 from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.search.retriever_weights import FIRST_EVENT
 from es_recsys.serving.product_groups import fetch_live_item_groups
 from es_recsys.serving.workspace import Workspace, drop_store
 from es_recsys.training.tuned_settings import tuned_path
@@ -87,7 +88,7 @@ def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
     weights = {
         situation: retrievers
         for situation, retrievers in old.retriever_weights.items()
-        if situation != "no_query" or not old.models
+        if situation not in ("no_query", FIRST_EVENT) or not old.models
     }
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
     return replace(

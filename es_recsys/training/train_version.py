@@ -86,13 +86,14 @@ def train_spec(
     configs: Mapping[str, Any],
     targets: tuple[str, ...] = (),
     shares: Mapping[str, float] | None = None,
+    first_event: Mapping[str, float] | None = None,
     progress: ProgressReporter | None = None,
 ) -> TrainSpec:
     """Return the spec that a training of these models starts from.
 
     It has segments where they are among the names; `configs`, for other named ones the settings that `tune model` found; the
-    catalogue, where one of them reads it; checkpoints. shares: where `configs` and they are all decided. progress: is shown the
-    epochs of long trainings.
+    catalogue, where one of them reads it; checkpoints. shares, first_event: where `configs` and they are all decided. progress:
+    is shown the epochs of long trainings.
     """
     segments, names = SEGMENTS in names, tuple(name for name in names if name != SEGMENTS)
     tuned = {name: config for name in names if (config := load_tuned(work.settings, name)) is not None}
@@ -107,6 +108,7 @@ def train_spec(
         items,
         work.settings.store_home / "checkpoints",
         shares=shares or {},
+        first_event=first_event or {},
         targets=targets,
         part=progress.part if progress is not None else None,
         segments=segments,

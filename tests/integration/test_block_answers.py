@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,36 @@ def test_so_do_those_of_whom_other_things_are_known(
         Query(user_id=some[1], personalization=0.4),
     ]
     _assert_as_one_by_one(client, queries)
+
+
+@pytest.fixture
+def shares_of_a_first_event(small: Client) -> Iterator[None]:
+    """Shares of their own for users of whom one event is known."""
+    before = small.workspace.snapshots.latest().metadata.retriever_weights
+    first = {"covisitation": 0.3, "als": 0.1, "popularity": 0.6}
+    tables = [{**before, "first_event": first}, before]
+    small.workspace.update_metadata(lambda metadata: replace(metadata, retriever_weights=tables[0]))
+    yield
+    small.workspace.update_metadata(lambda metadata: replace(metadata, retriever_weights=tables[1]))
+
+
+@pytest.mark.usefixtures("shares_of_a_first_event")
+def test_a_first_event_is_weighed_alike_in_every_answer(small: Client, sample: SampleStore) -> None:
+    ids = [item.item_id for item in sample.items]
+    small.put_events([_event("just come", "view", sample.items[11])])
+    small.put_events([Event(event_type="view", session_id="s", item_id=ids[11], timestamp=datetime.now(UTC))])
+    histories = [Query(history=ids[k : k + count], n=12) for k in range(0, 60, 20) for count in (1, 3, 4)]
+    _assert_as_one_by_one(small, [Query(user_id="just come", n=12), *histories])
+    assert small.store_recommendations(["just come"]).stored == 1
+    ready, computed = small.recommend("just come"), small.recommend("just come", exclude=["no such item"])
+    assert ready.made_at is not None and computed.made_at is None
+    for answer in (ready, computed, small.recommend(session_id="s")):
+        assert [hit.item_id for hit in answer.hits] == [hit.item_id for hit in ready.hits]
+        assert max(hit.parts.get("popularity", 0.0) for hit in answer.hits) > 0.3
+    # A fourth event, and the usual shares hold.
+    small.put_events([_event("just come", "view", item) for item in sample.items[12:15]])
+    known = small.recommend("just come")
+    assert max(hit.parts.get("popularity", 0.0) for hit in known.hits) < 0.01
 
 
 @pytest.mark.parametrize("name", ["small", "large"])

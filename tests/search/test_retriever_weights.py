@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
-from es_recsys.dataset import Taste
+from es_recsys.dataset import History, Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.request import situation
 from es_recsys.search.retriever_weights import (
@@ -151,6 +151,24 @@ def test_trained_weights_decide_for_models_without_a_query() -> None:
     trained = replace(META, retriever_weights={"no_query": {"covisitation": 1.0}})
     found = weights(known(metadata=trained, text="", vectors={}))
     assert found == {"covisitation": 1.0, "taste_text": FusionWeights().no_query["taste_text"]}
+
+
+def _after(events: int, **tables: dict[str, float]) -> dict[str, float]:
+    trained = replace(META, retriever_weights={"no_query": {"covisitation": 0.5, "als": 1.5, "popularity": 0.1}, **tables})
+    seen = History.of([f"i{place}" for place in range(events)])
+    return weights(known(metadata=trained, text="", vectors={}, history=seen, tastes={}))
+
+
+def test_after_a_first_event_other_shares_count_and_each_further_one_leaves_less_of_them() -> None:
+    first = {"covisitation": 0.25, "als": 0.0, "popularity": 0.75}
+    usual = {"covisitation": 0.5, "als": 1.5, "popularity": 0.1}
+    # Together they weigh what the models weigh otherwise.
+    assert _after(1, first_event=first) == pytest.approx({"covisitation": 0.5, "popularity": 1.5})
+    assert _after(2, first_event=first) == pytest.approx({"covisitation": 0.5, "als": 0.75, "popularity": 0.8})
+    assert _after(3, first_event=first) == pytest.approx({"covisitation": 0.5, "als": 1.0, "popularity": 0.1 + 1.4 / 3})
+    for events in (0, 4):
+        assert _after(events, first_event=first) == usual
+    assert _after(1) == usual
 
 
 def test_trained_models_share_a_fixed_part_of_a_search() -> None:

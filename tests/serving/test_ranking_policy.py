@@ -91,7 +91,7 @@ def test_variants_collapse_where_there_are_any_and_ids_are_not_given(snapshot: S
 
 
 def test_content_leads_among_similar_items(snapshot: ServingSnapshot) -> None:
-    given = {"no_query": {"als": 1.0, "taste_text": 0.1}, "query": {"lexical": 1.0}}
+    given = {"no_query": {"als": 1.0, "taste_text": 0.1}, "first_event": {"popularity": 1.0}, "query": {"lexical": 1.0}}
     metadata = replace(snapshot.metadata, models=("als",))
     policy = for_similar_items(
         replace(ranking_policy(snapshot), metadata=metadata, retriever_weights=given, rankers={"no_query": None})
@@ -99,3 +99,5 @@ def test_content_leads_among_similar_items(snapshot: ServingSnapshot) -> None:
     table = policy.retriever_weights["no_query"]
     assert table["taste_text"] > table["als"] > table["popularity"] > 0.0
     assert policy.retriever_weights["query"] == given["query"] and not policy.rankers
+    # The item is all of the history, but not a user's first event.
+    assert "first_event" not in policy.retriever_weights

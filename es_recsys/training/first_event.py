@@ -1,0 +1,61 @@
+"""Shares of the models and of popularity for users of whom one event is known.
+
+What whole histories choose isn't best after a first event: a model that needs several knows little then, and what is popular
+tells more. Users whose histories are cut to their newest event choose, half of them for the other half; the models are those
+that were trained for the ensemble, which have not learned from what is to be found. They choose as well as users whom no model
+knows (docs/techniques.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from es_recsys.evaluation.holdout_split import HoldoutSplit
+from es_recsys.evaluation.statistics import bootstrap, difference_words
+from es_recsys.models.base import Model
+from es_recsys.models.popularity import Popularity
+from es_recsys.training.ensemble_candidates import Candidates
+from es_recsys.training.ensemble_selection import SURE, select_among
+from es_recsys.training.model_trials import DEPTH
+from es_recsys.training.selection_report import Notes
+
+__all__ = ["first_event_shares"]
+
+_USERS = 2 * SURE
+_FEWEST = 100
+
+
+def first_event_shares(
+    models: Mapping[str, Model], weights: Mapping[str, float], whole: HoldoutSplit, notes: Notes
+) -> dict[str, float]:
+    """Return model, or popularity -> share for users of whom one event is known, summing to 1.
+
+    Empty where none are surely better than the `weights`, those of whole histories: each half of the users tests what the other
+    half chose, and the interval of the gain must lie above 0. models: of the weights, trained on `whole.train`.
+    """
+    part = whole.first(_USERS)
+    if len(part) < _FEWEST:
+        return {}
+    part = replace(part, histories=part.histories.last(1))
+    known: dict[str, Model] = {name: models[name] for name in weights}
+    known[Popularity.name] = Popularity().fit(part.train, np.random.default_rng(0))
+    names, middle = tuple(known), len(part) // 2
+    one, other = (Candidates.of(known, half) for half in (part.between(0, middle), part.between(middle, len(part))))
+    gains = [
+        tested.each(select_among([choosing], names).weights) - tested.each(weights)
+        for choosing, tested in ((one, other), (other, one))
+    ]
+    gain = bootstrap(np.concatenate(gains), np.random.default_rng(0))
+    told = f"NDCG@{DEPTH} {difference_words(gain)} over those of whole histories, of {len(part):,} users"
+    notes.figures["first_event"] = {"gain": gain.to_dict(), "kept": gain.low > 0.0}
+    if not gain.low > 0.0:
+        notes.say(f"After a first event no other shares are surely better ({told}).")
+        return {}
+    found = select_among([one, other], names).weights
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in found.items())
+    notes.say(f"After a first event: {shares}; {told}.")
+    notes.figures["first_event"]["weights"] = dict(found)
+    return {name: found.get(name, 0.0) for name in names}
