@@ -28,7 +28,7 @@ def evaluate(
         typer.Option(
             help="Hold-out split: last (the last new item of each user), last-two (the same, trained without the item before it,"
             " as in papers), time (all after a moment), user (users not trained on), random (a part of each user's items), search"
-            " (what followed each user's last search)."
+            " (what followed each user's last search), impression (rankings of what was shown: AUC, MRR, NDCG@5, NDCG@10)."
         ),
     ] = "last",
     judgments: Annotated[Path | None, typer.Option(help="Evaluate on judgments: JSONL or TSV of query, item_id, grade.")] = None,
@@ -55,6 +55,7 @@ def evaluate(
     """Compare models, their ensemble and the served ranking on held-out events."""
     from es_recsys.cli.comparison import show_comparison
     from es_recsys.jobs.evaluate import evaluate as run
+    from es_recsys.jobs.evaluate_impressions import evaluate_impressions
     from es_recsys.jobs.evaluate_options import EvaluateOptions
     from es_recsys.sources import parse_columns
 
@@ -74,6 +75,13 @@ def evaluate(
         budget=budget,
         seed=seed,
     )
+    if options.impressions:
+        with open_workspace(settings) as work, progress("evaluate") as bar:
+            ranked = evaluate_impressions(work, options, progress=bar)
+        if out is not None:
+            write_json(out, ranked.to_dict())
+        show_report(ranked, json)
+        return
     with open_workspace(settings) as work, progress("evaluate") as bar:
         found = run(work, options, progress=bar)
     if out is not None:

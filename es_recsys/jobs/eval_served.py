@@ -22,7 +22,7 @@ from es_recsys.training.train import train
 from es_recsys.training.train_version import TrainReport
 from es_recsys.vector_fields import VECTOR_FIELDS
 
-__all__ = ["measure_served"]
+__all__ = ["measure_served", "served_rankers"]
 
 _SELECTION_S = 240.0
 """Seconds that `train` takes at most to select models by itself."""
@@ -30,20 +30,32 @@ _SELECTION_S = 240.0
 
 def measure_served(run: EvalRun) -> Iterator[Measured]:
     """Measure the served path and its ablations; without searches, the same models in memory first."""
-    searches = run.options.searches
     with scratch_store(run.work) as scratch:
         report, cost = _train(run, scratch)
-        snapshot = scratch.snapshots.latest()
-        if report is not None and cost is not None:
-            if not searches:
-                models, _ = serving(snapshot, run.split.train, None)
-                yield run.measure_ensemble(models, report.weights, cost)
-            run.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in report.weights.items()) + ".")
-        state = copy_ranking_state(run.work, scratch)
-        run.notes.extend(state.notes(searches))
-        for name, change in _variants(run, scratch.snapshots.latest(), state):
-            ranker = ServedRanker(scratch, run.split.queries, change)
+        if report is not None and cost is not None and not run.options.searches:
+            models, _ = serving(scratch.snapshots.latest(), run.split.train, None)
+            yield run.measure_ensemble(models, report.weights, cost)
+        for name, ranker in _rankers(run, scratch, report):
             yield run.measure(name, SERVED, ranker, cost if name == SERVED else None)
+
+
+def served_rankers(run: EvalRun) -> Iterator[tuple[str, ServedRanker]]:
+    """Yield name and ranker of the served path and its ablations, from a temporary store trained on the split.
+
+    The store is there until the next one is asked for, and gone after the last.
+    """
+    with scratch_store(run.work) as scratch:
+        report, _ = _train(run, scratch)
+        yield from _rankers(run, scratch, report)
+
+
+def _rankers(run: EvalRun, scratch: Workspace, report: TrainReport | None) -> Iterator[tuple[str, ServedRanker]]:
+    if report is not None:
+        run.notes.append("Served with " + ", ".join(f"{n} {w:.0%}" for n, w in report.weights.items()) + ".")
+    state = copy_ranking_state(run.work, scratch)
+    run.notes.extend(state.notes(run.options.searches))
+    for name, change in _variants(run, scratch.snapshots.latest(), state):
+        yield name, ServedRanker(scratch, run.split.queries, change)
 
 
 def _train(run: EvalRun, scratch: Workspace) -> tuple[TrainReport | None, Cost | None]:
@@ -74,7 +86,7 @@ def _variants(run: EvalRun, snapshot: ServingSnapshot, state: RankingState) -> I
         yield f"served, {label}", change
     if not searches and snapshot.settings.search.interests >= MIN_INTERESTS:
         yield "served, without interests", without_interests
-    if run.options.retrievers or searches:
+    if run.options.retrievers or searches or run.options.impressions:
         yield "served, neutral", without_person
     if run.options.retrievers:
         for name in _usable_retrievers(snapshot, searches):

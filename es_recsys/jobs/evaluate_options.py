@@ -12,20 +12,21 @@ from es_recsys.models import MODELS
 from es_recsys.models.removed import wrong_model
 from es_recsys.training.target_types import check_targets
 
-__all__ = ["SPLITS", "EvaluateOptions", "check_options"]
+__all__ = ["IMPRESSION", "SPLITS", "EvaluateOptions", "check_options"]
 
 SPLITS = (*QUERY_SPLITS, "search")
+IMPRESSION = "impression"
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluateOptions:
     """What is compared, and on which queries.
 
-    models: names; empty for all. split: one of SPLITS. judgments: a file of judged queries, in place of the split; columns: our
-    names for its columns. targets: event types that make an item relevant, empty for all positive ones; an ensemble is
-    trained for those of the store's last training, or for these where there was none. served: also through Elasticsearch;
-    retrievers: there also each retriever alone. users: queries at most. n: length of the answers. budget: seconds of
-    processor time for the trainings in memory.
+    models: names; empty for all. split: one of SPLITS, or IMPRESSION for rankings of what was shown. judgments: a file of
+    judged queries, in place of the split; columns: our names for its columns. targets: event types that make an item
+    relevant, empty for all positive ones; an ensemble is trained for those of the store's last training, or for these where
+    there was none. served: also through Elasticsearch; retrievers: there also each retriever alone. users: queries at most.
+    n: length of the answers. budget: seconds of processor time for the trainings in memory.
     """
 
     models: tuple[str, ...] = ()
@@ -45,6 +46,11 @@ class EvaluateOptions:
         """Whether the queries are searches, which only Elasticsearch answers."""
         return self.split == "search" or self.judgments is not None
 
+    @property
+    def impressions(self) -> bool:
+        """Whether the items of impressions are ranked, which only Elasticsearch does."""
+        return self.split == IMPRESSION
+
 
 def check_options(options: EvaluateOptions) -> None:
     """Raise InputError for an unknown model, split or event type, and for searches in memory."""
@@ -52,7 +58,9 @@ def check_options(options: EvaluateOptions) -> None:
     unknown = [name for name in options.models if name not in MODELS]
     if unknown:
         raise wrong_model(unknown[0], MODELS, "; or none, for all of them")
-    if options.split not in SPLITS:
-        raise InputError(f"There is no split {options.split!r}.", f"Name one of: {', '.join(SPLITS)}.")
-    if options.searches and not options.served:
-        raise InputError("Searches are answered through Elasticsearch alone.", "Leave --no-served out.")
+    if options.split not in (*SPLITS, IMPRESSION):
+        raise InputError(f"There is no split {options.split!r}.", f"Name one of: {', '.join((*SPLITS, IMPRESSION))}.")
+    if (options.searches or options.impressions) and not options.served:
+        raise InputError("Searches and impressions are answered through Elasticsearch alone.", "Leave --no-served out.")
+    if options.impressions and options.judgments is not None:
+        raise InputError("Judgments are of searches, not of impressions.", "Leave --judgments or --split impression out.")

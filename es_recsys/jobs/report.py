@@ -33,6 +33,8 @@ def write_report(files: Sequence[Path], out: Path) -> None:
         kind = found.get("kind")
         if kind == "logged":
             logged.append(LoggedReport.from_dict(found))
+        elif kind == "impressions":
+            raise InputError(f"{path} has metrics by impression, of which there is no page.", "Leave it out; read it as JSON.")
         elif kind in ("tuning", "weights"):
             tunings += _histories(found)
         else:

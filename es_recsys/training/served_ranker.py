@@ -34,7 +34,7 @@ class ServedRanker:
 
     def __init__(self, work: Workspace, queries: Sequence[EvalQuery], change: Change | None = None) -> None:
         self._work = work
-        self._when = {(one.actor, one.query.text): one.timestamp for one in queries}
+        self._when = {(one.actor, one.query.text, one.query.ids): one.timestamp for one in queries}
         self._change = change
 
     def __call__(self, query: Query) -> Ranking:
@@ -52,7 +52,7 @@ class ServedRanker:
         return execute(snapshot, query, self._at(query), policy if self._change is None else self._change(policy))
 
     def _at(self, query: Query) -> float:
-        when = self._when.get((actor_of(query), query.text), math.nan)
+        when = self._when.get((actor_of(query), query.text, query.ids), math.nan)
         return self._work.now() if math.isnan(when) else when
 
 
