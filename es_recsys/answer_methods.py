@@ -25,7 +25,7 @@ Ids = Iterable[str | int] | str | int
 
 
 class AnswerMethods(abc.ABC, Generic[A, B]):
-    """The methods search, recommend, similar_items and rank of a client.
+    """The methods search, recommend, similar_items, bought_together and rank of a client.
 
     A: an answer, or what is awaited for one; B: an iterator of answers.
 
@@ -160,6 +160,38 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
             explain=explain,
         )
 
+    def bought_together(
+        self,
+        item_ids: Ids,
+        *,
+        relaxed: bool = False,
+        user_id: Id | None = None,
+        n: int = 10,
+        offset: int = 0,
+        filter: Filter = (),
+        exclude: Ids = (),
+        seen: str | None = None,
+        explain: bool = False,
+    ) -> A:
+        """Find what is bought together with an item, or with any of several, such as those of a cart.
+
+        Bought together is what stands in one order; relaxed, what one user bought within 30 days. Each hit has the `rule` that
+        brought it: how many orders have both (count), their share of all orders (support) and of those with the item
+        (confidence), and how many times more often that is than by chance (lift). `train` counts them. What a given user
+        dislikes is left out.
+        """
+        return self._answer(
+            bought_with=item_ids,
+            relaxed=relaxed,
+            user_id=user_id,
+            n=n,
+            offset=offset,
+            filter=filter,
+            exclude=exclude,
+            seen=seen,
+            explain=explain,
+        )
+
     @accepts_old_arguments
     def rank(
         self,
@@ -198,6 +230,8 @@ def make_query(**given: Any) -> Query:
     """Return the query for the arguments of one of the methods; a ranking has all of its ids on one page."""
     if "like" in given:
         given["like"] = arguments.one_id("item_id", given["like"])
+    if "bought_with" in given:
+        given["bought_with"] = tuple(dict.fromkeys(arguments.ids("item_ids", given["bought_with"])))
     if "ids" in given:
         ids = tuple(dict.fromkeys(arguments.ids("item_ids", given["ids"])))
         given |= {"ids": ids, "n": max(len(ids), 1)}

@@ -52,6 +52,7 @@ class Query(BaseModel):
 
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
+    bought_with: the items that others are bought together with, in one order; relaxed: within a month of each other.
     body: a search body of Elasticsearch, which runs on the `source_index` that the store has adopted; its best hits are ordered
     again for the user. Page and filters are the body's own; text then are the words that it stands for, for what learns of them.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
@@ -75,6 +76,8 @@ class Query(BaseModel):
     history: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids)] = None
     like: Annotated[str | None, _read_by(arguments.optional_id, "item_id")] = None
     ids: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
+    bought_with: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
+    relaxed: _Flag = False
     n: Annotated[int, _read_by(arguments.whole, least=1)] = 10
     offset: Annotated[int, _read_by(arguments.whole, least=0)] = 0
     filter: Annotated[tuple[str, ...] | Mapping[str, Any], _read_by(arguments.filters)] = ()
@@ -119,9 +122,19 @@ class Query(BaseModel):
             raise InputError(
                 "A question for items like one has no words, picture, sound or ids beside it.", "Ask them one by one."
             )
+        if self.bought_with is not None and (self.text or self.media or self.ids is not None or self.like is not None):
+            raise InputError(
+                "A question for what is bought together has no words, picture, sound, ids or item beside it.",
+                "Ask them one by one.",
+            )
+        if self.relaxed and self.bought_with is None:
+            raise InputError("relaxed is of what is bought together.", "Name the items in bought_with, or leave it out.")
+        if self.bought_with is not None and not 1 <= len(self.bought_with) <= MAX_RESULTS:
+            raise InputError("There is no item that others are bought together with.", f"Give 1 to {MAX_RESULTS:,} ids.")
         if (self.body is None) != (self.source_index is None):
             raise InputError("A body and the index that it runs on go together.", "Give body and source_index, or neither.")
-        if self.body is not None and (self.media or self.ids is not None or self.like is not None or self.filter):
+        of_items = any(given is not None for given in (self.ids, self.like, self.bought_with))
+        if self.body is not None and (self.media or of_items or self.filter):
             raise InputError("A body has its own filters, and no picture, sound, ids or item.", "Put them into the body.")
         if self.body is not None and (self.offset or self.n != 10 or self.facets):
             raise InputError("A body has a page and counts of its own.", "Write from, size and aggs into the body.")
@@ -140,11 +153,12 @@ class Hit:
     """One item of an answer.
 
     parts: retriever -> its contribution to the score; with a learned ranking also a field, "base" (what every item has) or
-    "below_window" (what moves an item below those that it orders); "seen" is what moves one behind all that the user hasn't seen;
-    they sum to `score`. because: items of the user's own that
-    explain it. source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and
-    to be on the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this
-    answer, as the answer log keeps it (empty in an answer from a ready list; its log has them).
+    "below_window" (what moves an item below those that it orders); "seen" is what moves one behind all that the user hasn't
+    seen; they sum to `score`. because: items of the user's own that explain it. rule: of an answer to what is bought
+    together, "count", "support", "confidence" and "lift" of the rule that brought the item (models/association_rules.py).
+    source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and to be on
+    the page; 1 where nothing is left to chance. features: what a learned ranking can read of the item in this answer, as
+    the answer log keeps it (empty in an answer from a ready list; its log has them).
     """
 
     item_id: str
@@ -157,6 +171,7 @@ class Hit:
     propensity: float = 1.0
     inclusion_probability: float = 1.0
     features: Mapping[str, float] = field(default_factory=dict)
+    rule: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def group_id(self) -> str | None:
@@ -222,6 +237,7 @@ class Answer:
                     "rank": hit.rank,
                     "parts": dict(hit.parts),
                     "because": list(hit.because),
+                    **({"rule": dict(hit.rule)} if hit.rule else {}),
                 }
                 for hit in self.ranking.hits
             ],

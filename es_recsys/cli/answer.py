@@ -1,4 +1,4 @@
-"""The commands search, recommend, similar, rank and batch."""
+"""The commands search, recommend, similar, bought-together, rank and batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from es_recsys.query import Answer
     from es_recsys.settings import Settings
 
-__all__ = ["batch", "rank", "recommend", "search", "similar"]
+__all__ = ["batch", "bought_together", "rank", "recommend", "search", "similar"]
 
 User = Annotated[str | None, typer.Option(help="Personalise for this user.")]
 Session = Annotated[str | None, typer.Option(help="Personalise for this anonymous session.")]
@@ -180,6 +180,36 @@ def similar(
             exclude=exclude or (),
             diversity=diversity,
             popularity=popularity,
+            seen=seen,
+            explain=explain,
+        )
+    _show(answer, json, explain)
+
+
+@with_settings
+def bought_together(
+    settings: Settings,
+    items: Annotated[list[str], typer.Argument(help="Item id, or several, such as those of a cart.")],
+    relaxed: Annotated[bool, typer.Option("--relaxed", help="Count also what one user bought within 30 days.")] = False,
+    user: User = None,
+    n: Number = 10,
+    offset: Offset = 0,
+    filter: Filter = None,
+    exclude: Exclude = None,
+    seen: Seen = None,
+    explain: Explain = False,
+    json: JsonFlag = False,
+) -> None:
+    """Find what is bought together with an item, with support, confidence and lift."""
+    with open_client(settings) as client:
+        answer = client.bought_together(
+            items,
+            relaxed=relaxed,
+            user_id=user,
+            n=n,
+            offset=offset,
+            filter=filter or (),
+            exclude=exclude or (),
             seen=seen,
             explain=explain,
         )

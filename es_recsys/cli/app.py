@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from es_recsys.cli.answer import batch, rank, recommend, search, similar
+from es_recsys.cli.answer import batch, bought_together, rank, recommend, search, similar
 from es_recsys.cli.catalogue import events, items
 from es_recsys.cli.demo import demo
 from es_recsys.cli.doctor import doctor
@@ -54,6 +54,7 @@ app.add_typer(profiles, name="profiles", help="Rebuild user profiles.", rich_hel
 app.command("search", rich_help_panel="Answers")(search)
 app.command("recommend", rich_help_panel="Answers")(recommend)
 app.command("similar", rich_help_panel="Answers")(similar)
+app.command("bought-together", rich_help_panel="Answers")(bought_together)
 app.command("rank", rich_help_panel="Answers")(rank)
 app.add_typer(batch, name="batch", help="Recommend or search for a file of requests.", rich_help_panel="Answers")
 app.add_typer(profile, name="profile", help="Show the profile of a user.", rich_help_panel="Users")

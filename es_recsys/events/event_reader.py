@@ -91,9 +91,11 @@ class EventReader:
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query)]
 
-    def scan(self, after: int) -> Iterator[StoredEvent]:
-        """Yield all events with a row above `after`, in row order."""
+    def scan(self, after: int, event_type: str | None = None) -> Iterator[StoredEvent]:
+        """Yield all events with a row above `after`, in row order. event_type: only those of this type."""
         query = self._select().order_by(EVENTS.c.row_no)
+        if event_type is not None:
+            query = query.where(EVENTS.c.event_type == event_type)
         while page := self._page(query.where(EVENTS.c.row_no > after)):
             yield from page
             after = page[-1].row

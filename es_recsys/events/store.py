@@ -101,9 +101,9 @@ class EventStore:
             pair = connection.execute(sa.select(of_store.scalar_subquery(), of_actor.scalar_subquery())).one()
         return int(pair[0] or 0) + int(pair[1] or 0)
 
-    def scan(self, after: int = 0) -> Iterator[StoredEvent]:
-        """Yield all events in row order, in flat memory."""
-        return self._reader.scan(after)
+    def scan(self, after: int = 0, *, event_type: str | None = None) -> Iterator[StoredEvent]:
+        """Yield all events in row order, in flat memory. event_type: only those of this type."""
+        return self._reader.scan(after, event_type)
 
     def by_actor(self) -> Iterator[tuple[str, list[StoredEvent]]]:
         """Yield (actor, its events in row order) for each user and anonymous session."""

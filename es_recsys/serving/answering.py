@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
+from es_recsys.models.association_rules import AssociationRule
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.candidates import CandidateTable
 from es_recsys.search.features import feature_request
@@ -23,6 +24,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState, situatio
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.body_search import BodyAnswer, search_by_body
+from es_recsys.serving.bought_together import bought_together_request, for_bought_together, with_rules
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
@@ -84,7 +86,14 @@ def compute_answer(
     policy = for_query(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, stored, now)
     failed = snapshot.removed_models
-    if query.like is not None:
+    rules: dict[str, AssociationRule] = {}
+    if query.bought_with is not None:
+        policy = for_bought_together(policy)
+        request, user, rules = yield from bought_together_request(snapshot, policy, query, profile, filters, now)
+        failed = ()
+        if profile is not None and moves_seen(policy, query, profile):
+            request = yield from without_seen(snapshot, policy, query, request, profile)
+    elif query.like is not None:
         policy = for_similar_items(policy)
         request, user = yield from similar_items_request(snapshot, policy, query, profile, filters, now)
     else:
@@ -101,7 +110,11 @@ def compute_answer(
     found: BodyAnswer | None = None
     if query.body is not None:
         found = yield from search_by_body(request, user, policy, query)
-    ranking = found.ranking if found else (yield from run_search(request, user, policy, snapshot.past_searches))
+    if query.bought_with is not None and not rules:
+        ranking = Ranking(total=0)
+    else:
+        ranking = found.ranking if found else (yield from run_search(request, user, policy, snapshot.past_searches))
+    ranking = with_rules(ranking, rules) if rules else ranking
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
     took_ms = (time.perf_counter() - started) * 1_000.0

@@ -58,9 +58,11 @@ def build_request(
 
 
 def query_kind(query: Query) -> str:
-    """Return "rank", "similar", "search" or "recommend"."""
+    """Return "rank", "similar", "bought_together", "search" or "recommend"."""
     if query.ids is not None:
         return "rank"
+    if query.bought_with is not None:
+        return "bought_together"
     if query.like is not None:
         return "similar"
     return "search" if query.has_content or query.body is not None else "recommend"
@@ -71,7 +73,7 @@ def query_identity(query: Query) -> tuple[Any, ...]:
     filters = sorted(query.filter.items()) if isinstance(query.filter, Mapping) else list(query.filter)
     media = [(kind, hashlib.sha256(content).hexdigest()) for kind, content in query.media.items()]
     words = query.text.strip().lower() if query.body is None else _body_identity(query)
-    return query_kind(query), words, media, query.like, query.history, filters
+    return query_kind(query), words, media, query.like or query.bought_with, query.history, filters
 
 
 def _body_identity(query: Query) -> str:

@@ -18,6 +18,7 @@ from es_recsys.forward_index import ForwardIndex
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index.version_folders import models_folder
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.models.association_rules import AssociationRules
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.removed import REMOVED, recommending
 from es_recsys.models.segments import SEGMENTS
@@ -35,7 +36,7 @@ from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.serving.user_cache import UserCache
 from es_recsys.settings import Settings
 
-__all__ = ["RANKING", "SnapshotCache", "popularity_folder", "ranking_folder", "segments_folder"]
+__all__ = ["RANKING", "SnapshotCache", "association_rules_folder", "popularity_folder", "ranking_folder", "segments_folder"]
 
 RANKING = "ranking"
 
@@ -53,6 +54,11 @@ def segments_folder(settings: Settings, version: int) -> Path:
 def popularity_folder(settings: Settings) -> Path:
     """Return the folder of popularity, which each load of events counts anew, so that it belongs to no version."""
     return settings.store_home / "popularity"
+
+
+def association_rules_folder(settings: Settings) -> Path:
+    """Return the folder of what is bought together, which each training counts anew; like popularity it belongs to no version."""
+    return settings.store_home / "association-rules"
 
 
 def ranking_folder(settings: Settings, fingerprint: str) -> Path:
@@ -145,7 +151,8 @@ class SnapshotCache:
     def _load(self, old: ServingSnapshot | None, *, wait: bool) -> ServingSnapshot:
         """Return the snapshot as of now, with what of the old one still holds. wait: for the forward index, as `follow` does."""
         metadata = read_metadata(self._client, self._settings.index)
-        counts = popularity_folder(self._settings), interaction_stats_folder(self._settings)
+        folders = popularity_folder, interaction_stats_folder, association_rules_folder
+        counts = tuple(folder(self._settings) for folder in folders)
         written_at = tuple(map(artefact.written_at, counts))
         forward = self._follower.follow(metadata, None if old is None else old.forward, wait=wait)
         if old is not None and old.metadata == metadata and written_at == self._counted_at:
@@ -199,7 +206,22 @@ class SnapshotCache:
             self._settings, metadata, self._secret, self._encoders, models, most_popular, rankers, stats, item_features
         )
         fingerprint = ranking_fingerprint(metadata, self._settings.search)
-        return replace(snapshot, ranking_fingerprint=fingerprint, popularity_of=popularity_of)
+        return replace(
+            snapshot,
+            ranking_fingerprint=fingerprint,
+            popularity_of=popularity_of,
+            association_rules=self._association_rules(),
+        )
+
+    def _association_rules(self) -> AssociationRules | None:
+        folder = association_rules_folder(self._settings)
+        if not folder.exists():
+            return None
+        try:
+            return AssociationRules.load(folder)
+        except ModelError as error:
+            _log.warning("Nothing is said of what is bought together. %s", error)
+            return None
 
     def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemFeatures | None]:
         if not metadata.models:

@@ -54,6 +54,9 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "similar_items": lambda c, x: c.similar_items(x),
     **{f"similar_items {name}": lambda c, x, name=name: c.similar_items("a", **{name: x}) for name in (
         "user_id", "n", "filter", "exclude", "diversity", "popularity", "explain")},
+    "bought_together": lambda c, x: c.bought_together(x),
+    **{f"bought_together {name}": lambda c, x, name=name: c.bought_together("a", **{name: x}) for name in (
+        "relaxed", "user_id", "n", "offset", "filter", "exclude", "explain")},
     "rank": lambda c, x: c.rank("17", x),
     **{f"rank {name}": lambda c, x, name=name: c.rank(None, ["a", "z"], **{name: x}) for name in (
         "session_id", "exclude", "personalization", "explain")},
