@@ -101,7 +101,12 @@ class SearchSettings(BaseModel):
     depth: int = Field(
         default=200, ge=10, le=2_000, description="Candidates that each retriever brings; fixed, so that pages are stable."
     )
-    text_depth: int = Field(default=100, ge=10, le=2_000, description="The same in a search for words, if that is less.")
+    text_depth: int = Field(
+        default=100,
+        ge=10,
+        le=2_000,
+        description="The same in a search for words, if that is less; unless it is set, 50 in a store without models.",
+    )
     num_candidates: int = Field(
         default=200, ge=10, le=10_000, description="Candidates that a vector's graph looks at in each shard; more find more."
     )

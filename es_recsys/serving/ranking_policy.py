@@ -18,6 +18,7 @@ __all__ = ["for_query", "for_similar_items", "ranking_policy", "with_exploration
 _DRAW_SECONDS = 3_600.0
 _SIMILAR_CONTENT = {"taste_text": 1.0, "taste_image": 0.5, "taste_audio": 0.5, "popularity": 1e-3, "recency": 1e-3}
 _SIMILAR_MODELS = 0.3
+_UNTRAINED_TEXT_DEPTH = 50
 
 
 def ranking_policy(snapshot: ServingSnapshot) -> RankingPolicy:
@@ -41,13 +42,21 @@ def for_query(policy: RankingPolicy, query: Query) -> RankingPolicy:
     Variants don't collapse where ids are given. The candidates per retriever are then those of about `depth` products.
     """
     settings = policy.settings
-    depth = min(settings.depth, settings.text_depth) if query.text else settings.depth
+    depth = min(settings.depth, _text_depth(policy)) if query.text else settings.depth
     collapse = policy.metadata.variants is not None and query.ids is None
     if collapse:
         depth = max(depth, min(math.ceil(depth * (policy.metadata.variants or 1.0)), MAX_RESULTS))
     if depth == settings.depth and not collapse:
         return policy
     return replace(policy, settings=settings.model_copy(update={"depth": depth}), collapse=collapse)
+
+
+def _text_depth(policy: RankingPolicy) -> int:
+    """Return the depth of a search for words: where nothing was learned that could lift a hit far up, that of a page or two."""
+    settings = policy.settings
+    if "text_depth" in settings.model_fields_set or policy.metadata.models or policy.rankers:
+        return settings.text_depth
+    return min(settings.text_depth, _UNTRAINED_TEXT_DEPTH)
 
 
 def for_similar_items(policy: RankingPolicy) -> RankingPolicy:

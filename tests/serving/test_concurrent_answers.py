@@ -17,6 +17,7 @@ from es_recsys.serving import concurrent_answers
 from es_recsys.serving.concurrent_answers import ConcurrentAnswers
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.operations import Flow, LogAnswer
+from es_recsys.settings import Settings
 
 
 def _answer(query: Query) -> Answer:
@@ -37,7 +38,7 @@ class _Store:
         self.logged: list[Mapping[str, Any]] = []
         self._lasts = lasts
         monkeypatch.setattr(concurrent_answers, "execute", self._flow)
-        work: Any = SimpleNamespace(es=None, with_retry=lambda make: make(None))
+        work: Any = SimpleNamespace(es=None, settings=Settings(), with_retry=lambda make: make(None))
         self.driver = AsyncDriver(SimpleNamespace(), self)  # type: ignore[type-var]
         self.answers = ConcurrentAnswers(work, self.driver)
         self.answers._batches = self  # type: ignore[assignment]

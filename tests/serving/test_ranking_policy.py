@@ -43,6 +43,18 @@ def test_pages_of_one_question_are_cut_from_one_order(snapshot: ServingSnapshot,
     assert order(snapshot, "c", text=" Shoes ", offset=20, n=5, **who) == first
 
 
+def test_a_search_for_words_is_deep_where_models_may_lift_what_matches_less(snapshot: ServingSnapshot) -> None:
+    def depth(**changes: Any) -> int:
+        policy = replace(ranking_policy(snapshot), **changes)
+        return for_query(policy, Query(text="shoes")).settings.depth
+
+    trained = IndexMetadata("shop", 1, models=("als",))
+    assert (depth(), depth(metadata=trained), depth(rankers={"query": None})) == (50, 100, 100)
+    assert depth(settings=SearchSettings(text_depth=80)) == 80 == depth(settings=SearchSettings(text_depth=80), metadata=trained)
+    assert depth(settings=SearchSettings(depth=30)) == 30
+    assert for_query(ranking_policy(snapshot), Query(user_id="u")).settings.depth == 200
+
+
 def test_another_asker_question_or_hour_draws_anew(snapshot: ServingSnapshot) -> None:
     orders = [
         order(snapshot, "a", text="shoes", user_id="u"),
