@@ -10,6 +10,8 @@ import typer
 from es_recsys.cli.options import JsonFlag, Out, Seed, open_workspace, shared_options, with_settings
 from es_recsys.cli.printing import show_report, write_json
 from es_recsys.cli.progress_bar import progress
+from es_recsys.cli.sources import parse_json_object
+from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
     from es_recsys.settings import Settings
@@ -104,15 +106,37 @@ def tune_weights(
             help="Event type that counts as relevant without a query, such as purchase (default: as trained). Repeatable."
         ),
     ] = None,
+    source_index: Annotated[
+        str | None, typer.Option(help="Adopted index whose searches by a body are weighed, too (default: the one that there is).")
+    ] = None,
+    body: Annotated[
+        str | None, typer.Option(help='The body that your application sends there, as JSON, with "{words}" for the words.')
+    ] = None,
     seed: Seed = 7,
     out: Out = None,
     json: JsonFlag = False,
 ) -> None:
     """Tune the weights of retrievers on held-out events, for recommendations and searches, and store them."""
     from es_recsys.training.tune_weights import tune_weights as run
+    from es_recsys.training.weight_questions import BodyTemplate
 
+    template = None
+    if body is not None and source_index is None:
+        raise InputError("--body is of an index.", "Name it: --source-index products")
+    if source_index is not None:
+        usual = BodyTemplate.usual(source_index)
+        template = usual if body is None else BodyTemplate(source_index, parse_json_object("--body", body))
     with open_workspace(settings) as work, progress("tune") as bar:
-        found = run(work, trials=trials, budget=budget, users=users, targets=tuple(target or ()), seed=seed, progress=bar)
+        found = run(
+            work,
+            trials=trials,
+            budget=budget,
+            users=users,
+            targets=tuple(target or ()),
+            template=template,
+            seed=seed,
+            progress=bar,
+        )
     if out is not None:
         write_json(out, found.to_dict())
     show_report(found, json)

@@ -10,7 +10,7 @@ from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH
 from es_recsys.search.request import RankingPolicy
-from es_recsys.search.retriever_weights import SEARCH_KINDS
+from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES
 from es_recsys.search.retrievers import RETRIEVERS
 from es_recsys.serving.snapshot_cache import ranking_folder
 from es_recsys.serving.workspace import Workspace
@@ -82,7 +82,8 @@ def copy_ranking_state(work: Workspace, scratch: Workspace) -> RankingState:
     weights = dict(own.retriever_weights)
     if "no_query" in tuned:
         weights["no_query"] = live.retriever_weights["no_query"]
-    weights |= {kind: live.retriever_weights[kind] for kind in SEARCH_KINDS if kind in live.retriever_weights}
+    chosen = (*SEARCH_KINDS, *WINDOW_TABLES.values())
+    weights |= {kind: live.retriever_weights[kind] for kind in chosen if kind in live.retriever_weights}
     for fingerprint in live.ranker_fingerprints.values():
         folder = ranking_folder(work.settings, fingerprint)
         if folder.is_dir():

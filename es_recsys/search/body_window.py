@@ -19,7 +19,7 @@ from es_recsys.search.local_scores import local_scores
 from es_recsys.search.query_dsl import Response, hits_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, list_best
-from es_recsys.search.retriever_weights import SEARCH_KINDS, damped_weights, retriever_weights, weight_table
+from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, damped_weights, retriever_weights, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -110,7 +110,8 @@ def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[s
 def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
     """Return the policy for a window: no hit stands for its variants, and no learned ranking knows their words.
 
-    Their score counts for all that would match a query of words, so that a person counts as much as in a search of our own.
+    Where `tune weights` chose how windows are weighed, they are. Else their score counts for all that would match a query of
+    words, so that a person counts as much as in a search of our own.
     """
     settings = policy.settings.model_copy(update={"depth": WINDOW, "fusion": "weighted"})
     weights = dict(policy.retriever_weights)
@@ -118,6 +119,7 @@ def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
         table = weight_table(policy, name, ())
         matching = math.fsum(table.get(retriever, 0.0) for retriever in _matching_words(policy))
         weights[name] = {**weights.get(name, {}), LEXICAL: matching}
+    weights |= {kind: weights[own] for kind, own in WINDOW_TABLES.items() if own in weights}
     return replace(policy, settings=settings, retriever_weights=weights, collapse=False, rankers={}, logs_features=False)
 
 

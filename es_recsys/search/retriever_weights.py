@@ -33,6 +33,7 @@ __all__ = [
     "NOT_PERSONALIZED",
     "PERSONAL_SHARE",
     "SEARCH_KINDS",
+    "WINDOW_TABLES",
     "breadth",
     "damped_weights",
     "damping",
@@ -63,6 +64,9 @@ NOT_PERSONALIZED = frozenset({POPULARITY, RECENCY})
 
 SEARCH_KINDS: Mapping[str, float] = MappingProxyType({"query_item": 0.035, "query_kind": 0.35, "query_vague": 1.0})
 """Kind of a search -> its largest breadth: what names one item, what names a kind of items, and what is vague."""
+
+WINDOW_TABLES: Mapping[str, str] = MappingProxyType({kind: f"window_{kind.removeprefix('query_')}" for kind in SEARCH_KINDS})
+"""Kind of a search -> the table of a search by a body of the caller's of that kind, whose hits alone are ordered."""
 
 _MIN_DAMPING = 0.1
 _HALF_EVIDENCE = 5.0
@@ -195,7 +199,8 @@ def _chosen_weights(
 
 def _chosen_kinds(request: Request, policy: RankingPolicy) -> list[str]:
     """Return the kinds of searches that have a table; none for a picture, of which the words tell no kind."""
-    return [kind for kind in SEARCH_KINDS if kind in policy.retriever_weights] if request.has_text else []
+    tells = request.has_text or request.by_body
+    return [kind for kind in SEARCH_KINDS if kind in policy.retriever_weights] if tells else []
 
 
 def _models(retrievers: Iterable[Retriever]) -> list[str]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 import structlog
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from es_recsys.errors import InputError, RecsysError
 from es_recsys.service import elastic_protocol, rest_api
@@ -46,7 +49,7 @@ def make_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="es_recsys", lifespan=lifespan, redoc_url=None)
     _add_elastic_routes(app)
     _add_own_routes(app)
-    app.middleware("http")(_around)
+    app.add_middleware(_Surroundings)
     app.add_exception_handler(HTTPException, _unknown_path)
     if settings.service.allowed_origins:
         app.add_middleware(
@@ -130,43 +133,82 @@ def _caller(request: Request) -> Caller:
     return caller
 
 
-async def _around(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Answer errors in Elasticsearch's shape, and count, time and log the request."""
-    started = time.perf_counter()
-    request_id = _request_id(request)
-    failure: dict[str, str] = {}
-    try:
-        response = await call_next(request)
-    except ServiceError as error:
-        response = _error(error)
-    except ClientDisconnect:
-        response = _error(ServiceError(400, "parsing_exception", "The connection ended before the body did."))
-    except RecsysError as error:
-        response, failure = _error(from_recsys_error(error)), _described(error)
-    except Exception as error:
-        failure = describe_failure(error)
-        response = _error(ServiceError(500, "exception", f"Something failed that should not. The log has it under {request_id}."))
-    seconds = time.perf_counter() - started
-    response.headers["x-request-id"] = request_id
-    response.headers.setdefault("x-elastic-product", "Elasticsearch")  # or its clients refuse the paths of our own
-    failure = failure or getattr(request.state, "failure", {})
+class _Surroundings:
+    """Answers errors in Elasticsearch's shape, and counts, times and logs each request.
+
+    Plain ASGI, as a middleware of Starlette's own kind costs each request a task and two queues.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request, began = Request(scope, receive), _Began()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                began.status, headers = message["status"], MutableHeaders(scope=message)
+                began.how = headers.get("x-es-recsys")
+                headers["x-request-id"] = request_id
+                headers.setdefault("x-elastic-product", "Elasticsearch")  # or its clients refuse the paths of our own
+            await send(message)
+
+        request_id = _request_id(request)
+        try:
+            await self._app(scope, receive, answer)
+        except Exception as error:
+            if began.status:
+                raise
+            response, began.failure = _failed(error, request_id)
+            await response(scope, receive, answer)
+        finally:
+            _count(request, request_id, began)
+
+
+@dataclass(slots=True)
+class _Began:
+    """A request that is under way. status: 0 until its answer begins. failure: for the log."""
+
+    started: float = field(default_factory=time.perf_counter)
+    status: int = 0
+    how: str | None = None
+    failure: dict[str, str] = field(default_factory=dict)
+
+
+def _failed(error: Exception, request_id: str) -> tuple[Response, dict[str, str]]:
+    """Return the answer to a request that failed, and what the log is to tell."""
+    if isinstance(error, ServiceError):
+        return _error(error), {}
+    if isinstance(error, ClientDisconnect):
+        return _error(ServiceError(400, "parsing_exception", "The connection ended before the body did.")), {}
+    if isinstance(error, RecsysError):
+        return _error(from_recsys_error(error)), _described(error)
+    reason = f"Something failed that should not. The log has it under {request_id}."
+    return _error(ServiceError(500, "exception", reason)), describe_failure(error)
+
+
+def _count(request: Request, request_id: str, began: _Began) -> None:
+    seconds = time.perf_counter() - began.started
+    failure = began.failure or getattr(request.state, "failure", {})
     route = getattr(request.scope.get("route"), "path", "unknown")
     metrics = _state(request).metrics
-    metrics.requests.labels(route, str(response.status_code)).inc()
+    metrics.requests.labels(route, str(began.status)).inc()
     metrics.seconds.labels(route).observe(seconds)
     log = structlog.get_logger("es_recsys.service")
     (log.error if failure.get("where") else log.info)(
         "request",
         method=request.method,
         route=route,
-        status=response.status_code,
+        status=began.status,
         ms=round(seconds * 1_000, 1),
         request_id=request_id,
-        how=response.headers.get("x-es-recsys"),
+        how=began.how,
         key_id=getattr(request.state, "key_id", "") or None,
         **failure,
     )
-    return response
 
 
 def _described(error: RecsysError) -> dict[str, str]:

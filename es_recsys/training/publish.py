@@ -25,7 +25,7 @@ from es_recsys.models.popularity import Popularity
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressCounter, ProgressReporter
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH
-from es_recsys.search.retriever_weights import FIRST_EVENT, SEARCH_KINDS
+from es_recsys.search.retriever_weights import FIRST_EVENT, SEARCH_KINDS, WINDOW_TABLES
 from es_recsys.search.retrievers import POPULARITY, RECENCY
 from es_recsys.serving.item_features import item_features_folder, save_item_features
 from es_recsys.serving.product_groups import fetch_item_groups, record_variants
@@ -42,6 +42,7 @@ from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 __all__ = ["UnservedModel", "publish_version"]
 
+_OF_SEARCHES = (*SEARCH_KINDS, *WINDOW_TABLES.values())
 _SAMPLE = 20
 _TIEBREAK = 1e-3
 # Likenesses that differ by less are the same; float32 has seven digits.
@@ -100,7 +101,7 @@ def publish_version(
         vectors={**kept, **vectors},
         models=tuple(models),
         # What was chosen for searches was chosen beside other models.
-        retriever_weights={**_without(old, "no_query", FIRST_EVENT, *SEARCH_KINDS), **_tables(chosen)},
+        retriever_weights={**_without(old, "no_query", FIRST_EVENT, *_OF_SEARCHES), **_tables(chosen)},
         ranker_fingerprints={name: own for name, own in old.ranker_fingerprints.items() if name != PERSONAL_SEARCH},
         searches_users=UserKNN.name in models,
         timed=data.timed,

@@ -17,6 +17,7 @@ from es_recsys.events.records import StoredEvent
 from es_recsys.index import reindex, versions
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.retriever_weights import FIRST_EVENT
+from es_recsys.serving.body_search import ADOPTED, adopted_indices
 from es_recsys.serving.product_groups import fetch_live_item_groups
 from es_recsys.serving.workspace import Workspace, drop_store
 from es_recsys.training.tuned_settings import tuned_path
@@ -91,6 +92,7 @@ def _bare(old: IndexMetadata, name: str) -> IndexMetadata:
         if situation not in ("no_query", FIRST_EVENT) or not old.models
     }
     kept = {key: value for key, value in old.notes.items() if key in ("bare", "index_options", "variants")}
+    kept[ADOPTED] = adopted_indices(old)  # the live store's items among them
     return replace(
         old,
         store=name,

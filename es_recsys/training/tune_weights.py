@@ -2,9 +2,10 @@
 
 Without a query all retrievers but those of the query are weighed. In a search all are, for each kind of searches by itself (see
 `retriever_weights`): what people searched for and came to, where enough of them did, else what they took next, asked for by one
-of its names. Answers are computed once, by a store that was trained without the events held out, with the live models' settings;
-the trials are arithmetic on what each retriever gave each candidate (`weight_choice`). Answers are cached, so that a run that was
-broken off need not train and search again.
+of its names. In the window of a body of the caller's, its score is weighed against what is known of the person, on the same
+searches, each put into the body. Answers are computed once, by a store that was trained without the events held out, with the
+live models' settings; the trials are arithmetic on what each retriever gave each candidate (`weight_choice`). Answers are
+cached, so that a run that was broken off need not train and search again.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.progress import Progress
 from es_recsys.query import Query
+from es_recsys.search.body_window import policy_of_window
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retriever_weights import (
     NOT_PERSONALIZED,
     SEARCH_KINDS,
+    WINDOW_TABLES,
     damped_weights,
     weight_table,
 )
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, Retriever
+from es_recsys.serving.body_search import BASE, adopted_id_field, adopted_indices
 from es_recsys.serving.ranking_policy import for_query, ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
@@ -53,11 +57,18 @@ from es_recsys.training.train_version import train_and_publish, train_spec
 from es_recsys.training.training_record import record_tuned
 from es_recsys.training.tuned_settings import load_tuned, save_history, tuned_path
 from es_recsys.training.weight_choice import TunedSituation, choose_weights, is_matching
-from es_recsys.training.weight_questions import FEWEST_QUERIES, events_to_learn_from, parts_of, questions_of, words_of
+from es_recsys.training.weight_questions import (
+    FEWEST_QUERIES,
+    BodyTemplate,
+    events_to_learn_from,
+    parts_of,
+    questions_of,
+    words_of,
+)
 
 __all__ = ["SITUATIONS", "WeightsTuneReport", "tune_weights"]
 
-SITUATIONS = ("no_query", "query")
+SITUATIONS = ("no_query", "query", "window")
 _CANDIDATES = 400
 # Under which the candidates of a search are collected, so that each retriever brings some.
 _PROBE, _PROBE_WORDS = 0.3, 1.0
@@ -127,13 +138,15 @@ def tune_weights(
     users: int = 500,
     targets: Collection[str] = (),
     situations: Collection[str] = SITUATIONS,
+    template: BodyTemplate | None = None,
     fewest: int = FEWEST_QUERIES,
     seed: int = 7,
     progress: Progress | None = None,
 ) -> WeightsTuneReport:
-    """Choose the retriever weights without a query, and those of each kind of searches.
+    """Choose the retriever weights without a query, those of each kind of searches, and those of windows of a caller's bodies.
 
-    situations: which of the two, "no_query" and "query". fewest: queries that a situation takes. trials: of each choice.
+    situations: which of them. template: what a search is as a body; where the store has adopted one index alone, the usual one of
+    that is known, else without one there is no window. fewest: queries that a situation takes. trials: of each choice.
     budget: seconds of processor time for the trials of each choice. targets: event types that make an item relevant, but of
     what a logged search led to (none named: those that the store was trained for, else all that are positive). Broken off, it
     uses the answers collected before, as long as the store has the same events, items and settings. Raises StoreNotFound,
@@ -151,12 +164,16 @@ def tune_weights(
     found: list[TunedSituation] = []
     ranking = None
     notes: list[str] = []
-    for name in (name for name in SITUATIONS if name in situations):
-        split, titles = questions_of(work, live, name, data, np.random.default_rng(seed), users, targets)
+    template = template or _usual_template(live)
+    if template is not None:
+        adopted_id_field(live, template.source_index)
+    for name in (name for name in SITUATIONS if name in situations and (name != "window" or template is not None)):
+        split, titles = questions_of(work, live, name, data, np.random.default_rng(seed), users, targets, template)
         if len(split) < fewest:
             notes.append(f"{name}: only {len(split)} queries can be made of the events; it takes {fewest}.")
             continue
-        digest = data_digest(data, content, name, users, targets, seed, len(titles), _answers_depend_on(work, live, name))
+        depends = (*_answers_depend_on(work, live, name), *([repr(template)] if name == "window" else ()))
+        digest = data_digest(data, content, name, users, targets, seed, len(titles), depends)
         stored = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{digest}")
         with ExitStack() as stack:
             held_out = cache(partial(_held_out, stack, work, split, snapshot))
@@ -167,7 +184,7 @@ def tune_weights(
             judged = _judged_shares(live, answers[0].retrievers) if name == "query" else {}
             actors = np.array([query.actor for query in split.queries])
             chosen: list[TunedSituation] = []
-            for part, rows in parts_of(name, answers[0], _policy(snapshot).settings.depth).items():
+            for part, rows in parts_of(name, answers[0], _policy(snapshot, name).settings.depth).items():
                 asked, named = rows[rows < len(split)], rows[rows >= len(split)]
                 if len(asked) < FEWEST_QUERIES:
                     notes.append(f"{part}: only {len(asked)} of {len(split):,} queries are such; it takes {FEWEST_QUERIES}.")
@@ -223,19 +240,19 @@ def _collected(
     snapshot = scratch.snapshots.latest()
     retrievers = _retrievers(snapshot, name)
     probe = dict.fromkeys(retrievers, 1.0 if name == "no_query" else _PROBE)
-    if name == "query":
+    if name != "no_query":
         probe[LEXICAL] = _PROBE_WORDS
-    tables = dict.fromkeys(SEARCH_KINDS if name == "query" else (name,), probe)
+    tables = dict.fromkeys({"no_query": (name,), "query": SEARCH_KINDS, "window": WINDOW_TABLES.values()}[name], probe)
     asked = (*split.queries, *titles)
     ranker = ServedRanker(scratch, asked, partial(_with_tables, tables=tables))
     candidates = []
-    queries = [query.query.model_copy(update={"n": _CANDIDATES}) for query in asked]
+    queries = [one.query if name == "window" else one.query.model_copy(update={"n": _CANDIDATES}) for one in asked]
     for done, one in enumerate(ranker.batch(queries)):
         candidates.append([(hit.product_id, *_parted(hit.parts, probe)) for hit in one.hits])
         if progress is not None:
             progress(done + 1, len(asked))
     scores = padded_scores(retrievers, candidates, [query.grades for query in asked])
-    return scores, _weights_until_now(_policy(live), scores, name, tuple(snapshot.models))
+    return scores, _weights_until_now(_policy(live, name), scores, name, tuple(snapshot.models))
 
 
 def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
@@ -248,9 +265,15 @@ def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
     train_and_publish(scratch, own, load_interactions(scratch, own.metadata, now), now, spec)
 
 
-def _policy(live: ServingSnapshot) -> RankingPolicy:
+def _policy(live: ServingSnapshot, name: str) -> RankingPolicy:
     """Return how the store ranks what is searched for."""
-    return for_query(ranking_policy(live), Query(text="any"))
+    policy = for_query(ranking_policy(live), Query(text="any"))
+    return policy_of_window(policy) if name == "window" else policy
+
+
+def _usual_template(live: IndexMetadata) -> BodyTemplate | None:
+    adopted = list(adopted_indices(live))[1:]
+    return BodyTemplate.usual(adopted[0]) if len(adopted) == 1 else None
 
 
 def _weights_until_now(policy: RankingPolicy, scores: RetrieverScores, name: str, models: Sequence[str]) -> NDArray[np.float64]:
@@ -289,9 +312,13 @@ def _with_joined_words(scores: RetrieverScores, shares: Mapping[str, float]) -> 
 
 def _retrievers(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
     """Return the retrievers that are weighed."""
-    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | NOT_PERSONALIZED
+    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields}
+    if name != "window":  # in which what isn't personal is their query's
+        there |= NOT_PERSONALIZED
+    if name != "no_query":
+        there.add(LEXICAL)
     if name == "query":
-        there |= {LEXICAL, *snapshot.encoder.fields(snapshot.metadata, "text")}
+        there |= set(snapshot.encoder.fields(snapshot.metadata, "text"))
     return (*(retriever for retriever in RETRIEVERS if retriever in there), *sorted(snapshot.models))
 
 
@@ -304,6 +331,7 @@ def _with_tables(policy: RankingPolicy, tables: Mapping[str, Mapping[str, float]
 
 
 def _parted(parts: Mapping[str, float], probe: Mapping[str, float]) -> tuple[float, dict[str, float]]:
+    parts = {LEXICAL if retriever == BASE else retriever: part for retriever, part in parts.items()}
     rest = sum(part for retriever, part in parts.items() if retriever not in probe)
     return rest, {retriever: part / probe[retriever] for retriever, part in parts.items() if retriever in probe}
 

@@ -21,7 +21,7 @@ from es_recsys.evaluation.statistics import Estimate, bootstrap, paired_test
 from es_recsys.evaluation.tuner import Trial, TuningResult, optimize
 from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.models.conditional_logit import fit_conditional_logit
-from es_recsys.search.retriever_weights import SEARCH_KINDS
+from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES
 from es_recsys.search.retrievers import RETRIEVERS
 
 __all__ = ["TunedSituation", "best_weights", "choose_weights", "is_matching", "logit_weights"]
@@ -36,7 +36,11 @@ _IN_WORDS = {
     "query_item": "in searches that name one item",
     "query_kind": "in searches that name a kind of items",
     "query_vague": "in vague searches",
+    "window_item": "in bodies that name one item",
+    "window_kind": "in bodies that name a kind of items",
+    "window_vague": "in vague bodies",
 }
+_SEARCHES = frozenset({*SEARCH_KINDS, *WINDOW_TABLES.values()})
 # What the neutral answer counts in the choice of a search's weights, which it shares.
 _NEUTRAL = 0.25
 # Parts of the weights that don't match the query, of which the largest that loses no title is kept.
@@ -95,7 +99,7 @@ def choose_weights(
     fold = (rng.permutation(len(people)) % _FOLDS)[owner]
     seconds = math.inf if seconds is None else seconds / (_FOLDS + 1)
     start = dict(zip(retriever_scores.retrievers, np.median(before, axis=0).tolist(), strict=True))
-    neutral = _neutral(retriever_scores.retrievers) if name in SEARCH_KINDS else None
+    neutral = _neutral(retriever_scores.retrievers) if name in _SEARCHES else None
     old, new = retriever_scores.ndcg(before), np.zeros(len(retriever_scores))
     for one in range(_FOLDS):
         own = np.flatnonzero(fold == one)

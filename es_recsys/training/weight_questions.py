@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.dataset import Interactions
+from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import leave_last_out, temporal_split
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit
 from es_recsys.evaluation.rebuilt_searches import rebuilt_searches, title_searches
@@ -17,12 +20,16 @@ from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.events.actors import actor_of
 from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.search.retriever_weights import SEARCH_KINDS, breadth, search_kind
+from es_recsys.search.body_window import WINDOW, page_of_body
+from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, breadth, search_kind
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
 
-__all__ = ["FEWEST_QUERIES", "events_to_learn_from", "next_items", "parts_of", "questions_of", "words_of"]
+__all__ = ["FEWEST_QUERIES", "BodyTemplate", "events_to_learn_from", "next_items", "parts_of", "questions_of", "words_of"]
+
+WORDS = "{words}"
+"""Stands in a template for the words of a search."""
 
 FEWEST_QUERIES = 50
 """Queries that a choice takes."""
@@ -39,6 +46,48 @@ _MOST_EVENTS = 2_000_000
 _AT_ONCE = 500
 
 
+@dataclass(frozen=True, slots=True)
+class BodyTemplate:
+    """The search body that words become, on an index that the store has adopted.
+
+    body: each text in it that holds WORDS gets the words in their place.
+    """
+
+    source_index: str
+    body: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not _holds_words(self.body):
+            raise InputError(f"The body says nowhere where the words go: {WORDS}.", f'As in {{"match": {{"name": "{WORDS}"}}}}.')
+        page = page_of_body(self.body)
+        if page.unranked:
+            raise InputError(f"No hit of the body is ordered again: {page.unranked}.", "Give one whose order is the score's.")
+
+    @classmethod
+    def usual(cls, source_index: str) -> BodyTemplate:
+        """Return the template that looks for the words in all fields that the index searches by default."""
+        return cls(source_index, {"query": {"multi_match": {"query": WORDS, "lenient": True}}})
+
+    def query(self, one: EvalQuery) -> EvalQuery:
+        """Return a search for words as one by this body, for the whole window."""
+        body = {**_with_words(self.body, one.query.text), "from": 0, "size": WINDOW}
+        return replace(one, query=one.query.model_copy(update={"body": body, "source_index": self.source_index}))
+
+
+def _holds_words(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_words, value.values()))
+    return any(map(_holds_words, value)) if isinstance(value, list) else isinstance(value, str) and WORDS in value
+
+
+def _with_words(value: Any, words: str) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _with_words(each, words) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_with_words(each, words) for each in value]
+    return value.replace(WORDS, words) if isinstance(value, str) else value
+
+
 def questions_of(
     work: Workspace,
     live: IndexMetadata,
@@ -47,11 +96,16 @@ def questions_of(
     rng: np.random.Generator,
     users: int,
     targets: Collection[str],
+    template: BodyTemplate | None = None,
 ) -> tuple[EvalSplit, tuple[EvalQuery, ...]]:
     """Return the queries of a situation, and searches for whole titles, of which none may be lost.
 
-    Where too few searches led somewhere, they are rebuilt from what people took.
+    Where too few searches led somewhere, they are rebuilt from what people took. template: what they are asked by in a window.
     """
+    if name == "window" and template is not None:
+        split, titles = questions_of(work, live, "query", data, rng, users, targets)
+        queries = tuple(map(template.query, split.queries))
+        return replace(split, kind=f"{split.kind}, by a body", queries=queries), tuple(map(template.query, titles))
     if name == "no_query":
         return next_items(data, rng, users, targets), ()
     split = search_outcomes(data, _events_of(work, _searchers(work, rng, _SEARCHERS * users)), rng, users)
@@ -107,8 +161,9 @@ def parts_of(name: str, scores: RetrieverScores, depth: int) -> dict[str, NDArra
     """
     if name == "no_query":
         return {name: np.arange(len(scores))}
+    names = WINDOW_TABLES if name == "window" else {kind: kind for kind in SEARCH_KINDS}
     kinds = np.array([search_kind(breadth(own, depth)) for own in words_of(scores)])
-    return {kind: np.flatnonzero(kinds == kind) for kind in SEARCH_KINDS}
+    return {own: np.flatnonzero(kinds == kind) for kind, own in names.items()}
 
 
 def words_of(scores: RetrieverScores) -> list[list[float]]:

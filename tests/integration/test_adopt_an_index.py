@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
-from odd_index import document, make_odd_index
+from odd_index import clicks, document, make_odd_index
 
 from es_recsys import Client
 from es_recsys.cli import main
@@ -267,7 +267,7 @@ def test_the_commands_of_the_docs_lead_to_personal_answers(
     es: Elasticsearch, plain: Settings, store_name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = {"products": make_odd_index(es, store_name, 40), "ubi_events": f"{store_name}_ubi_events"}
-    bulk(es, ({"_index": names["ubi_events"], "_source": each} for each in _clicks(40)), refresh=True)
+    bulk(es, ({"_index": names["ubi_events"], "_source": each} for each in clicks(40)), refresh=True)
     page = (Path(__file__).parents[2] / "docs" / "existing-index.md").read_text(encoding="utf-8")
     block = page.split("## In five commands")[1].split("```")[1]
     commands = [shlex.split(line) for line in block.strip().splitlines()[1:]]
@@ -283,19 +283,6 @@ def test_the_commands_of_the_docs_lead_to_personal_answers(
         assert not caught.value.code, words
     hits = json.loads(capsys.readouterr().out)["hits"]
     assert any(len(hit["parts"]) > 1 for hit in hits), "behaviour counts beside the words"
-
-
-def _clicks(items: int) -> Iterator[dict[str, Any]]:
-    """Yield what eight people did, each in a corner of the catalogue of their own."""
-    for number in range(160):
-        user = number % 8 + 1
-        yield {
-            "action_name": "click",
-            "timestamp": 1_764_400_000_000 + 3_600_000 * number,
-            "user_id": f"u{user}",
-            "client_id": f"c{user}",
-            "event_attributes": {"object": {"object_id": f"p{(5 * user + number // 8 % 7) % items}"}},
-        }
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -10,18 +10,22 @@ import pytest
 from recent_sample import recent_sample_store
 
 from es_recsys import Client, Settings
+from es_recsys.errors import InputError
 from es_recsys.evaluation import EvalQuery, ask
+from es_recsys.index_metadata import items_alias
 from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
 from es_recsys.sample import SampleStore
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH, WINDOW
-from es_recsys.search.retriever_weights import SEARCH_KINDS
+from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES
 from es_recsys.training import weight_questions
 from es_recsys.training.personal_examples import personal_examples
 from es_recsys.training.personal_ranking import train_personal_ranking
 from es_recsys.training.ranking_examples import RankingExamples
 from es_recsys.training.served_ranker import ServedRanker, without_person
 from es_recsys.training.train import train
+from es_recsys.training.tune_weights import tune_weights
+from es_recsys.training.weight_questions import BodyTemplate
 
 pytestmark = pytest.mark.engine
 
@@ -77,6 +81,25 @@ def test_what_is_surely_better_is_chosen_and_every_title_stays_first(client: Cli
         return sum(not own or titles[own[0]] != one.query.text.lower() for own, one in zip(found, asked, strict=True))
 
     assert lost(ServedRanker(client.workspace, asked)) <= lost(ServedRanker(client.workspace, asked, without_person)) + 1
+
+
+@pytest.mark.long
+def test_windows_of_a_callers_body_have_weights_of_their_own(client: Client) -> None:
+    client.train(["covisitation"])
+    work, index = client.workspace, items_alias(client.settings.index)
+    template = BodyTemplate(index, {"query": {"multi_match": {"query": "{words}", "fields": ["title", "categories", "brand"]}}})
+    report = tune_weights(work, trials=100, situations=("window",), template=template)
+    assert {one.name for one in report.situations} <= set(WINDOW_TABLES.values())
+    assert sum(one.queries for one in report.situations) >= 100
+    kept = {one.name: dict(one.weights) for one in report.situations if one.kept}
+    assert kept
+    tables = work.snapshots.latest().metadata.retriever_weights
+    assert {name: tables[name] for name in WINDOW_TABLES.values() if name in tables} == kept
+    assert all(one.after > one.before for one in report.situations if one.kept)
+    client.train(["covisitation"])
+    assert not work.snapshots.latest().metadata.retriever_weights.keys() & set(WINDOW_TABLES.values())
+    with pytest.raises(InputError, match="not adopted"):
+        tune_weights(work, situations=("window",), template=BodyTemplate.usual("nothing"))
 
 
 def cheapest_first(client: Client, queries: Sequence[EvalQuery], tables: Mapping[str, Mapping[str, float]]) -> RankingExamples:

@@ -8,7 +8,7 @@ from typing import Any
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 
-__all__ = ["document", "make_odd_index"]
+__all__ = ["clicks", "document", "make_odd_index"]
 
 _TEXTS = {"type": "text", "fields": {"raw": {"type": "keyword"}}}
 _MAPPING: Mapping[str, Any] = {
@@ -60,3 +60,16 @@ def make_odd_index(es: Elasticsearch, name: str, count: int) -> str:
 
     bulk(es, actions(), refresh=True)
     return f"{name}_source"
+
+
+def clicks(items: int) -> Iterator[dict[str, Any]]:
+    """Yield what eight people did as events of UBI, each in a corner of the catalogue of their own."""
+    for number in range(160):
+        user = number % 8 + 1
+        yield {
+            "action_name": "click",
+            "timestamp": 1_764_400_000_000 + 3_600_000 * number,
+            "user_id": f"u{user}",
+            "client_id": f"c{user}",
+            "event_attributes": {"object": {"object_id": f"p{(5 * user + number // 8 % 7) % items}"}},
+        }
