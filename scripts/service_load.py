@@ -122,6 +122,7 @@ def _measure(
             own = _load(*alone, connections, seconds * ALONE / ROUNDS, pace, most.p50 / 4.0)
             pairs.append((own, _load(*served, connections, seconds / ROUNDS, pace, most.p50 / 2.0)))
         errors = most.errors + sum(one.errors + own.errors for own, one in pairs) + int(_impersonal(service) - before)
+        errors += sum(not load.requests for pair in pairs for load in pair)  # nothing came of it
         own_p50, p50 = (median(each[place].p50 for each in pairs) for place in (0, 1))
         missed |= bool(errors) or p50 - own_p50 > 2.0 + (own_p50 if kind == "personal" else 0.0)
         rates = f"{most.rate:,.0f}", f"{median(one.rate for _, one in pairs):,.0f}"

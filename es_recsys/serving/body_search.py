@@ -40,6 +40,9 @@ ADOPTED = "adopted"
 BASE = "query"
 """Part of a score by the caller's own query."""
 
+# Sets further documents of one item apart, which keep their own score as those of items that the store doesn't know.
+_AGAIN = "\n"
+
 
 @dataclass(frozen=True, slots=True)
 class BodyAnswer:
@@ -118,11 +121,15 @@ def _ordered(
     """Order the window by what is known of the user."""
     hits = hits_of(response)
     ids = item_ids_of_body(hits, id_field)
+    products = yield from _products(policy, ids)
+    excluded = [bool({item_id, products.get(item_id, item_id)} & request.exclude) for item_id in ids]
     ranks: dict[str, int] = {}
     for rank, item_id in enumerate(ids[:WINDOW]):
-        ranks.setdefault(item_id, rank)
-    scores = {item_id: _score(hits[rank]) for item_id, rank in ranks.items()}
-    products = yield from _products(policy, ids)
+        if item_id not in ranks:
+            ranks[item_id] = rank
+        elif not excluded[rank]:
+            ranks[f"{item_id}{_AGAIN}{rank}"] = rank
+    scores = {key: _score(hits[rank]) for key, rank in ranks.items()}
     request = replace(request, n=page.n, offset=page.offset)
     results = window_results(request, user, policy, scores, len(ids), products)
     scoring = build_scoring_request(request, user, policy, results)
@@ -139,14 +146,14 @@ def _ordered(
     beyond = [
         (rank, scale * _score(hits[rank]))
         for rank in range(max(WINDOW, page.offset), min(len(hits), page.offset + page.n))
-        if not {ids[rank], products.get(ids[rank], ids[rank])} & request.exclude
+        if not excluded[rank]
     ]
-    inside = [_shown(hit, hits[ranks[hit.item_id]]) for hit in ranking.hits]
+    inside = [_shown(replace(hit, item_id=ids[ranks[hit.item_id]]), hits[ranks[hit.item_id]]) for hit in ranking.hits]
     rest = [
         _shown(Hit(ids[rank], score, page.offset + number, {LEXICAL: score}), hits[rank])
         for number, (rank, score) in enumerate(beyond, start=len(inside) + 1)
     ]
-    shown = [(ranks[hit.item_id], hit.score) for hit in inside] + beyond
+    shown = [(ranks[hit.item_id], hit.score) for hit in ranking.hits] + beyond
     best = max(order.learned.scores.values(), default=response["hits"].get("max_score"))
     answer = ordered_response(response, shown, best)
     # That the store lacks a document is nothing to an answer that shows another's.

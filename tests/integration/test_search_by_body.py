@@ -93,6 +93,26 @@ def test_without_a_person_it_is_elasticsearchs_answer(
     assert [hit.score for hit in answer.hits] == [hit["_score"] for hit in answer.response["hits"]["hits"]]
 
 
+def test_no_document_is_lost_where_two_are_of_one_item(es: Elasticsearch, client: Client, adopted: tuple[Settings, str]) -> None:
+    name = adopted[1]
+    twin = {"code": "p8", "title": "red shirt twin", "colour": "red", "rank": 8}
+    es.index(index=name, id="twin", document=twin, refresh=True)
+    try:
+        body = {"query": {"match": {"title": "red twin"}}, "size": 100}
+        theirs = _plain(es, name, body)["hits"]["hits"]
+        answer = client.search(body=body, source_index=name, user_id="u0", explain=True)
+        assert answer.response is not None and not answer.unranked
+        shown = answer.response["hits"]["hits"]
+        assert {hit["_id"] for hit in theirs} - {hit["_id"] for hit in shown} == {"d4"}  # which is disliked
+        assert len(shown) == len(theirs) - 1
+        assert [hit.item_id for hit in answer.hits] == [hit["_source"]["code"] for hit in shown]
+        assert [hit.item_id for hit in answer.hits].count("p8") == 2
+        without = client.search(body=body, source_index=name, user_id="u0", exclude=["p8"])
+        assert "p8" not in {hit.item_id for hit in without.hits} and len(without.hits) == len(answer.hits) - 2
+    finally:
+        es.delete(index=name, id="twin", refresh=True)
+
+
 def test_for_a_person_the_window_has_another_order_and_all_else_is_as_it_was(
     es: Elasticsearch, client: Client, adopted: tuple[Settings, str]
 ) -> None:
