@@ -54,13 +54,23 @@ def index_swap(
 
 @index.command("rebuild")
 @with_settings
-def index_rebuild(settings: Settings) -> None:
-    """Rebuild the index with the mapping of this release, without training or encoding."""
+def index_rebuild(
+    settings: Settings,
+    text_encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Encode the texts of the stored items by this model (default: their vectors are copied); none: no vectors."
+        ),
+    ] = None,
+) -> None:
+    """Rebuild the index with the mapping of this release, out of what is stored and without training."""
     from es_recsys.jobs.rebuild_index import rebuild_index
 
     with open_workspace(settings) as work, progress("items") as bar:
-        version = rebuild_index(work, bar)
+        version = rebuild_index(work, bar, text=text_encoder)
     say(f"Version {version} of {settings.index} is live.")
+    if text_encoder is not None:
+        say("Weights of words and vectors are those chosen with the encoder before; `tune search` and `train` choose anew.")
 
 
 @index.command("drop")

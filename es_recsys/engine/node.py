@@ -56,6 +56,11 @@ class NodeConfig:
         return self.folder / "logs"
 
     @property
+    def snapshots(self) -> Path:
+        """Folder below which the node may write snapshots, and read them back."""
+        return self.folder / "snapshots"
+
+    @property
     def ready(self) -> Path:
         return self.folder / "ready"
 
@@ -64,7 +69,8 @@ class NodeConfig:
         return self.logs / "console.log"
 
     def command(self) -> list[str]:
-        settings = {**_SETTINGS, "path.data": str(self.data), "path.logs": str(self.logs), **self.options}
+        paths = {"path.data": self.data, "path.logs": self.logs, "path.repo": self.snapshots}
+        settings = {**_SETTINGS, **{name: str(path) for name, path in paths.items()}, **self.options}
         return [
             str(self.java.path),
             *self._jvm(),
