@@ -13,8 +13,8 @@ from es_recsys.doctor.check import Check, run_check
 from es_recsys.doctor.encoder_fingerprints import audio_fingerprint, image_fingerprint, text_fingerprint
 from es_recsys.engine.connect import address_of, translate_error
 from es_recsys.errors import FingerprintMismatch, RecsysError, StoreNotFound
-from es_recsys.settings import Settings
-from es_recsys.vector_fields import VECTOR_FIELDS
+from es_recsys.settings import EncoderSettings, Settings
+from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -79,7 +79,8 @@ def check_orphaned_models(client: Elasticsearch, settings: Settings) -> Iterator
 
 
 def check_vectors(metadata: IndexMetadata, settings: Settings) -> Iterator[Check]:
-    """Check that the encoders that are set are those that made the store's vectors."""
+    """Check that the encoders that are set made the store's vectors. One that is left at its default is the store's own."""
+    settings = _with_stored_defaults(metadata, settings)
     encoders = (
         ("text_vector", settings.encoders.text, text_fingerprint),
         ("image_vector", settings.encoders.image, image_fingerprint),
@@ -88,6 +89,15 @@ def check_vectors(metadata: IndexMetadata, settings: Settings) -> Iterator[Check
     for field, name, find_fingerprint in encoders:
         describe = partial(_describe_vector, metadata, field, name, partial(find_fingerprint, settings))
         yield run_check(f"vectors: {field}", describe)
+
+
+def _with_stored_defaults(metadata: IndexMetadata, settings: Settings) -> Settings:
+    default, chosen, update = EncoderSettings(), settings.encoders, {}
+    for name, made in metadata.vectors.items():
+        content = VECTOR_FIELDS[name].content if is_encoder_field(name) else None
+        if content is not None and getattr(chosen, content) == getattr(default, content):
+            update[content] = made.model
+    return settings.model_copy(update={"encoders": chosen.model_copy(update=update)})
 
 
 def _describe_vector(metadata: IndexMetadata, field: str, name: str, find_fingerprint: Callable[[], str | None]) -> str:

@@ -148,13 +148,19 @@ def test_vectors_of_other_weights_are_a_fault_under_the_same_name_too(
     assert not check.ok and "all-MiniLM-L6-v2" in check.remedy
 
 
-@pytest.mark.parametrize(("model", "ok"), [("all-MiniLM-L6-v2", True), ("another", False)])
+@pytest.mark.parametrize(
+    ("chosen", "ok"),
+    [("another", True), ("minilm-int8", False), (EncoderSettings().text, True)],
+    ids=["the store's", "not the store's", "left at its default"],
+)
 def test_names_are_compared_where_weights_cannot_be(
-    settings: Settings, fingerprints: dict[str, str | None], model: str, ok: bool
+    settings: Settings, fingerprints: dict[str, str | None], chosen: str, ok: bool
 ) -> None:
+    """What is left at its default is the encoder that the store has, as in answers and loads."""
     fingerprints["text"] = None
-    metadata = replace(META, vectors={"text_vector": VectorMetadata(384, "f" * 64, model)})
-    assert _by_name(store.check_vectors(metadata, settings))["vectors: text_vector"].ok is ok
+    metadata = replace(META, vectors={"text_vector": VectorMetadata(384, "f" * 64, "another")})
+    given = settings.model_copy(update={"encoders": EncoderSettings(text=chosen)})
+    assert _by_name(store.check_vectors(metadata, given))["vectors: text_vector"].ok is ok
 
 
 def test_an_encoder_that_is_switched_off_is_no_fault(settings: Settings, fingerprints: dict[str, str | None]) -> None:
