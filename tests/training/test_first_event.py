@@ -14,7 +14,6 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models import MODELS
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model
-from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.training.first_event import first_event_shares
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
@@ -58,15 +57,13 @@ def test_without_a_sure_gain_all_users_have_the_same_shares(ring_walks: Interact
 
 
 def test_a_training_has_them_and_one_with_all_decided_keeps_to_them(part: HoldoutSplit) -> None:
-    rng = np.random.default_rng
-    spec = TrainSpec(("covisitation", "als"), {"covisitation": CoVisitationConfig(), "als": ALSConfig(factors=4)})
+    rng, spec = np.random.default_rng, TrainSpec(("als",), {"als": ALSConfig(factors=4)})
     chosen = select(part.train, rng(1), 5.0, spec=spec)
-    assert set(chosen.first_event) == {"covisitation", "als", "popularity"} and chosen.first_event["popularity"] > 0.5
+    assert set(chosen.first_event) == {"als", "popularity"} and chosen.first_event["popularity"] > 0.5
     decided = replace(spec, names=(), shares=chosen.weights, first_event=chosen.first_event)
     again = select(part.train, rng(1), 5.0, spec=decided)
     assert again.first_event == pytest.approx(dict(chosen.first_event))
-    less = again.without("als").first_event
-    assert set(less) == {"covisitation", "popularity"} and sum(less.values()) == pytest.approx(1.0)
+    assert again.without("als").first_event == {"popularity": 1.0}
     assert not select(part.train, rng(1), 5.0, spec=replace(decided, first_event={})).first_event
 
 
