@@ -20,7 +20,25 @@ from es_recsys.sample import SampleStore
 from es_recsys.serving.workspace import drop_store
 from es_recsys.settings import load_settings
 
-__all__ = ["busy", "load_sample", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
+__all__ = ["ProcessorClock", "busy", "load_sample", "machine", "median_ms", "own_store", "percentile_ms", "show", "timed"]
+
+
+class ProcessorClock:
+    """A reporter that prints each line with the processor time of this process: since the line before it, and in all."""
+
+    def __init__(self) -> None:
+        self._began = self._last = time.process_time()
+
+    def __call__(self, done: float, total: float | None) -> None:
+        """Of what is counted nothing is printed."""
+
+    def part(self, what: str, done: float, total: float) -> None:
+        """Nor of parts."""
+
+    def line(self, text: str) -> None:
+        now = time.process_time()
+        print(f"{now - self._last:7.1f} {now - self._began:7.1f} s  {text}", flush=True)
+        self._last = now
 
 
 @contextmanager
