@@ -25,6 +25,7 @@ __all__ = [
     "event_type_holdout",
     "leave_last_out",
     "leave_last_two_out",
+    "newcomers_after",
     "next_items_after",
     "random_holdout",
     "some_users_holdout",
@@ -122,14 +123,36 @@ def next_items_after(
 ) -> HoldoutSplit:
     """Hold out all events from `moment` on (epoch seconds); the first five new items of each user are to be found."""
     rows = _first_events(data, targets)
-    rows = rows[data.times[rows] >= moment]
+    owners, items = _next_five(data, rows[data.times[rows] >= moment])
+    kind = f"the next {_NEXT} new items of each user after a split in time{_of_types(targets)}"
+    return _split(kind, data, HoldoutRule(moment=moment), owners, items, rng, users, targets)
+
+
+def newcomers_after(
+    data: Interactions, moment: float, rng: np.random.Generator, users: int = 2_000, *, targets: Collection[str] = ()
+) -> HoldoutSplit:
+    """Hold out all events from `moment` on (epoch seconds); of users who came then the five new items after the first are sought.
+
+    Only the first event of such a user is known at query time.
+    """
+    first, second = np.full((2, len(data.user_ids)), math.inf)
+    np.minimum.at(first, data.users, data.times)
+    later = data.times > first[data.users]
+    np.minimum.at(second, data.users[later], data.times[later])
+    new = np.isfinite(first) & (first >= moment)
+    rule = HoldoutRule(cutoffs=np.where(new, second, moment), learned=np.full(len(first), moment))
+    rows = _first_events(data, targets)
+    owners, items = _next_five(data, rows[new[data.users[rows]] & (data.times[rows] >= second[data.users[rows]])])
+    kind = f"the next {_NEXT} new items of who came after a split in time{_of_types(targets)}"
+    return _split(kind, data, rule, owners, items, rng, users, targets)
+
+
+def _next_five(data: Interactions, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return user and item of the first five of each user's rows."""
     owners = data.users[rows].astype(np.int64)
     sizes = np.bincount(owners, minlength=len(data.user_ids))
     rank = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    rows = rows[rank < _NEXT]
-    kind = f"the next {_NEXT} new items of each user after a split in time{_of_types(targets)}"
-    owners, items = data.users[rows].astype(np.int64), data.items[rows].astype(np.int64)
-    return _split(kind, data, HoldoutRule(moment=moment), owners, items, rng, users, targets)
+    return owners[rank < _NEXT], data.items[rows].astype(np.int64)[rank < _NEXT]
 
 
 def user_holdout(

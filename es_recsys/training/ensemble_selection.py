@@ -57,11 +57,17 @@ def select_ensemble(
     least: the share that each model has at least (0: one that brings nothing is left out). earlier: holdout splits of earlier
     moments, whose users count as well, each with the same models trained on it.
     """
-    return select_among([Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)], tuple(models), least)
+    joined = [Candidates.of(models, part), *(Candidates.of(*one) for one in earlier)]
+    return select_among(joined, tuple(models), least, SURE)
 
 
-def select_among(candidates: Sequence[Candidates], names: Sequence[str], least: float = 0.0) -> SelectedEnsemble:
-    """Return the same where the candidates of the users are known, which are joined. names: of their models."""
+def select_among(
+    candidates: Sequence[Candidates], names: Sequence[str], least: float = 0.0, sure: int = SURE
+) -> SelectedEnsemble:
+    """Return the same where the candidates of the users are known, which are joined.
+
+    names: of their models. sure: users from which on no samples are drawn.
+    """
 
     def each(weights: Mapping[str, float]) -> NDArray[np.float64]:
         return np.concatenate([one.each(weights) for one in candidates])
@@ -72,7 +78,7 @@ def select_among(candidates: Sequence[Candidates], names: Sequence[str], least: 
     alone = {name: score({name: 1.0}) for name in names}
     path = _path(names, score)
     users = sum(map(len, candidates))
-    if users < SURE and len(names) > 1:
+    if users < sure and len(names) > 1:
         averaged = _bagged(names, each, users)
         path.append((averaged, score(averaged)))
     weights, best = path[-1]

@@ -1,9 +1,9 @@
 """Shares of the models and of popularity for users of whom one event is known.
 
 What whole histories choose isn't best after a first event: a model that needs several knows little then, and what is popular
-tells more. Users whose histories are cut to their newest event choose, half of them for the other half; the models are those
-that were trained for the ensemble, which have not learned from what is to be found. They choose as well as users whom no model
-knows (docs/techniques.md).
+tells more. Where events have times, users choose who came after the split in time, so that no model knows them; else those of the
+validation, with histories cut to the newest event. Half of them choose for the other half. The models are those that were
+trained for the ensemble, which have not learned from what is to be found.
 """
 
 from __future__ import annotations
@@ -22,21 +22,24 @@ from es_recsys.training.ensemble_selection import SURE, select_among
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import Notes
 
-__all__ = ["first_event_shares"]
+__all__ = ["MOST_USERS", "first_event_shares"]
 
-_USERS = 2 * SURE
+MOST_USERS = 2 * SURE
+"""Users who choose, at most."""
+
 _FEWEST = 100
 
 
 def first_event_shares(
-    models: Mapping[str, Model], weights: Mapping[str, float], whole: HoldoutSplit, notes: Notes
+    models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit, notes: Notes
 ) -> dict[str, float]:
     """Return model, or popularity -> share for users of whom one event is known, summing to 1.
 
     Empty where none are surely better than the `weights`, those of whole histories: each half of the users tests what the other
-    half chose, and the interval of the gain must lie above 0. models: of the weights, trained on `whole.train`.
+    half chose, and the interval of the gain must lie above 0. models: of the weights, trained on `part.train`. part: users who
+    choose, of whose histories the newest event counts.
     """
-    part = whole.first(_USERS)
+    part = part.first(MOST_USERS)
     if len(part) < _FEWEST:
         return {}
     part = replace(part, histories=part.histories.last(1))
@@ -44,12 +47,13 @@ def first_event_shares(
     known[Popularity.name] = Popularity().fit(part.train, np.random.default_rng(0))
     names, middle = tuple(known), len(part) // 2
     one, other = (Candidates.of(known, half) for half in (part.between(0, middle), part.between(middle, len(part))))
+    # Samples of the users would take twenty times as long, for the same verdict.
     gains = [
-        tested.each(select_among([choosing], names).weights) - tested.each(weights)
+        tested.each(select_among([choosing], names, sure=0).weights) - tested.each(weights)
         for choosing, tested in ((one, other), (other, one))
     ]
     gain = bootstrap(np.concatenate(gains), np.random.default_rng(0))
-    told = f"NDCG@{DEPTH} {difference_words(gain)} over those of whole histories, of {len(part):,} users"
+    told = f"NDCG@{DEPTH} {difference_words(gain)} over those of whole histories, of {len(part):,} users ({part.kind})"
     notes.figures["first_event"] = {"gain": gain.to_dict(), "kept": gain.low > 0.0}
     if not gain.low > 0.0:
         notes.say(f"After a first event no other shares are surely better ({told}).")

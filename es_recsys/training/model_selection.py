@@ -28,7 +28,7 @@ from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
 from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
-from es_recsys.training.first_event import first_event_shares
+from es_recsys.training.first_event import MOST_USERS, first_event_shares
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
@@ -292,7 +292,7 @@ def _choose(
     choice = _weighed(weighed, configs, notes)
     first = attempts.step(
         "Users of whom one event is known are answered by the same shares",
-        lambda: first_event_shares(models, choice.weights, held.whole, notes),
+        lambda: first_event_shares(models, choice.weights, held.newcomers(seed, MOST_USERS) or held.whole, notes),
         dict[str, float](),
     )
     return replace(choice, first_event=first)

@@ -17,6 +17,7 @@ from es_recsys.models.base import Model
 from es_recsys.training.first_event import first_event_shares
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.selection_report import Notes
+from es_recsys.training.validation import Validation
 
 USERS = 240
 
@@ -65,6 +66,19 @@ def test_a_training_has_them_and_one_with_all_decided_keeps_to_them(part: Holdou
     assert again.first_event == pytest.approx(dict(chosen.first_event))
     assert again.without("als").first_event == {"popularity": 1.0}
     assert not select(part.train, rng(1), 5.0, spec=replace(decided, first_event={})).first_event
+
+
+def test_where_events_have_times_who_came_after_the_split_chooses(interactions: Callable[..., Interactions]) -> None:
+    rng = np.random.default_rng(0)
+    users = {f"u{user}": [(f"i{rng.integers(40)}", 1.0, user / 30 + place) for place in range(5)] for user in range(3_000)}
+    validation = Validation.of(interactions(users, timed=True), np.random.default_rng(0), Notes(None))
+    part = validation.newcomers(1, 120)
+    assert part is not None and len(part) == 120 == len(part.histories.items)
+    assert not set(part.users.tolist()) & set(part.train.users.tolist())
+    assert np.array_equal(part.train.times, validation.whole.train.times)
+    assert validation.newcomers(1, 99) is None
+    plain = Validation.of(interactions({user: own[:4] for user, own in users.items()}), np.random.default_rng(0), Notes(None))
+    assert plain.method != "time" and plain.newcomers(1, 120) is None
 
 
 def test_too_few_users_choose_nothing(part: HoldoutSplit, models: dict[str, Model]) -> None:
