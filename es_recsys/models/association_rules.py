@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,8 @@ _MOST = 200
 _BLOCK = 4_000_000
 
 
-class AssociationRule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AssociationRule:
     """Who has `antecedent` in the basket has `item_id` there, too.
 
     count: baskets with both. support: their share of all baskets. confidence: their share of the baskets with the antecedent.
