@@ -112,10 +112,17 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         popularity: float | None = None,
         calibration: float | None = None,
         explore: float | None = None,
+        repeat: bool = False,
         explain: bool = False,
     ) -> A:
-        """Recommend items to a user, to a session, or for a history (item ids, oldest first)."""
+        """Recommend items to a user, to a session, or for a history (item ids, oldest first).
+
+        repeat: instead what the user has bought and buys again, what is due most first. Each hit's `rule` tells the share of
+        its buyers who buy it again (repeat_rate), after how many days (interval_days), how long ago the user did (days_since),
+        and when it is due (due_in_days, below 0 for long ago). `train` counts it.
+        """
         return self._answer(
+            repeat=repeat,
             user_id=user_id,
             session_id=session_id,
             history=history,

@@ -53,6 +53,7 @@ class Query(BaseModel):
     Ids are texts or whole numbers; where several are wanted one may stand alone. history: item ids, oldest first; then nothing
     stored about the user is used. like: the item that others are to be like. ids: 1 to 1,000 items to rank.
     bought_with: the items that others are bought together with, in one order; relaxed: within a month of each other.
+    repeat: what the user buys again, and is due.
     body: a search body of Elasticsearch, which runs on the `source_index` that the store has adopted; its best hits are ordered
     again for the user. Page and filters are the body's own; text then are the words that it stands for, for what learns of them.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
@@ -78,6 +79,7 @@ class Query(BaseModel):
     ids: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
     bought_with: Annotated[tuple[str, ...] | None, _read_by(arguments.optional_ids, "item_ids")] = None
     relaxed: _Flag = False
+    repeat: _Flag = False
     n: Annotated[int, _read_by(arguments.whole, least=1)] = 10
     offset: Annotated[int, _read_by(arguments.whole, least=0)] = 0
     filter: Annotated[tuple[str, ...] | Mapping[str, Any], _read_by(arguments.filters)] = ()
@@ -127,6 +129,9 @@ class Query(BaseModel):
                 "A question for what is bought together has no words, picture, sound, ids or item beside it.",
                 "Ask them one by one.",
             )
+        of_others = (self.text, self.media, self.body, self.ids, self.like, self.bought_with, self.history)
+        if self.repeat and any(given not in ("", {}, None) for given in of_others):
+            raise InputError("A question for what is bought again names a user alone.", "Leave the rest out.")
         if self.relaxed and self.bought_with is None:
             raise InputError("relaxed is of what is bought together.", "Name the items in bought_with, or leave it out.")
         if self.bought_with is not None and not 1 <= len(self.bought_with) <= MAX_RESULTS:

@@ -134,6 +134,9 @@ def recommend(
     popularity: Popularity = None,
     calibration: Calibration = None,
     explore: Explore = None,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="What the user has bought and buys again, and when it is due.")
+    ] = False,
     explain: Explain = False,
     json: JsonFlag = False,
 ) -> None:
@@ -151,6 +154,7 @@ def recommend(
             popularity=popularity,
             calibration=calibration,
             explore=explore,
+            repeat=repeat,
             explain=explain,
         )
     _show(answer, json, explain)

@@ -14,9 +14,6 @@ from es_recsys.query import Answer, Hit
 __all__ = ["parts", "profile_dict", "show_answer", "show_profile"]
 
 
-_RULE = ("count", "support", "confidence", "lift")
-
-
 def parts(hit: Hit, most: int = 4) -> str:
     """Return the largest parts of a hit's score, largest first."""
     largest = sorted(hit.parts.items(), key=lambda part: -abs(part[1]))[:most]
@@ -27,14 +24,13 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
     """Print the hits as a table, and the facets under it."""
     titles = titles or {}
     grouped = any(hit.group_id is not None for hit in answer.hits)
-    ruled = any(hit.rule for hit in answer.hits)
-    columns = ["", "item", *(["group"] if grouped else []), "title", "score", *(_RULE if ruled else ())]
+    figures = list(dict.fromkeys(name for hit in answer.hits for name in hit.rule))
+    columns = ["", "item", *(["group"] if grouped else []), "title", "score", *figures]
     columns += ["parts", "because"] if explain else []
     rows = []
     for hit in answer.hits:
         row = [str(hit.rank), hit.item_id, *([hit.group_id or ""] if grouped else []), hit.title, f"{hit.score:.3f}"]
-        if ruled:
-            row += [f"{hit.rule['count']:,}", *(f"{hit.rule[name]:.3g}" for name in _RULE[1:])] if hit.rule else [""] * len(_RULE)
+        row += [f"{hit.rule[name]:.3g}" if name in hit.rule else "" for name in figures]
         if explain:
             row += [parts(hit), ", ".join(titles.get(i, i) for i in hit.because)]
         rows.append(row)
@@ -42,7 +38,7 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
     head = f"{answer.kind}: {counted(len(rows), 'hit', 'hits')}" + (f" of {total:,}" if total is not None else "")
     head = f"{head}, {answer.took_ms:.0f} ms"
     if rows:
-        table(head, columns, rows, right=("", "score", *_RULE))
+        table(head, columns, rows, right=("", "score", *figures))
     else:
         say(head)
     for name, counts in answer.ranking.facets.items():

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
-from es_recsys.models.association_rules import AssociationRule
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.candidates import CandidateTable
 from es_recsys.search.features import feature_request
@@ -24,7 +23,9 @@ from es_recsys.search.request import RankingPolicy, Request, UserState, situatio
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.body_search import BodyAnswer, search_by_body
-from es_recsys.serving.bought_together import bought_together_request, for_bought_together, with_rules
+from es_recsys.serving.bought_together import bought_together
+from es_recsys.serving.buy_again import buy_again
+from es_recsys.serving.listed_items import ListedItems, for_listed_items, listed_request, with_figures
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
@@ -86,11 +87,11 @@ def compute_answer(
     policy = for_query(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, stored, now)
     failed = snapshot.removed_models
-    rules: dict[str, AssociationRule] = {}
-    if query.bought_with is not None:
-        policy = for_bought_together(policy)
-        request, user, rules = yield from bought_together_request(snapshot, policy, query, profile, filters, now)
-        failed = ()
+    listed: ListedItems | None = None
+    if query.bought_with is not None or query.repeat:
+        listed = buy_again(snapshot, query, profile, now) if query.repeat else (yield from bought_together(snapshot, query))
+        policy, failed = for_listed_items(policy, listed), ()
+        request, user = listed_request(policy, query, profile, listed, filters, now)
         if profile is not None and moves_seen(policy, query, profile):
             request = yield from without_seen(snapshot, policy, query, request, profile)
     elif query.like is not None:
@@ -110,11 +111,11 @@ def compute_answer(
     found: BodyAnswer | None = None
     if query.body is not None:
         found = yield from search_by_body(request, user, policy, query)
-    if query.bought_with is not None and not rules:
+    if listed is not None and not listed.scores:
         ranking = Ranking(total=0)
     else:
         ranking = found.ranking if found else (yield from run_search(request, user, policy, snapshot.past_searches))
-    ranking = with_rules(ranking, rules) if rules else ranking
+    ranking = ranking if listed is None else with_figures(ranking, listed)
     ranking = replace(ranking, degraded=tuple(dict.fromkeys((*failed, *ranking.degraded))))
     unknown = yield from _unknown_ids(snapshot, query, ranking)
     took_ms = (time.perf_counter() - started) * 1_000.0

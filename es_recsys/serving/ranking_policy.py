@@ -86,5 +86,5 @@ def with_exploration(
     draw = repr((keys[0], hour, query_identity(query))) if keys else answer_id
     rng = seeded_rng(policy.settings.seed, draw)
     # Among items similar to one, an item that is only new would be out of place.
-    newest = MAX_NEWEST if query.like is None and query.bought_with is None else 0
+    newest = MAX_NEWEST if query.like is None and query.bought_with is None and not query.repeat else 0
     return replace(policy, exploration=Exploration(share, snapshot.interaction_stats, rng, newest))

@@ -58,11 +58,13 @@ def build_request(
 
 
 def query_kind(query: Query) -> str:
-    """Return "rank", "similar", "bought_together", "search" or "recommend"."""
+    """Return "rank", "similar", "bought_together", "buy_again", "search" or "recommend"."""
     if query.ids is not None:
         return "rank"
     if query.bought_with is not None:
         return "bought_together"
+    if query.repeat:
+        return "buy_again"
     if query.like is not None:
         return "similar"
     return "search" if query.has_content or query.body is not None else "recommend"

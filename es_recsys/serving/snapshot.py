@@ -13,6 +13,7 @@ from es_recsys.keys import confirm_key
 from es_recsys.models.association_rules import AssociationRules
 from es_recsys.models.base import Model
 from es_recsys.models.removed import REMOVED
+from es_recsys.models.repeat_purchases import RepeatPurchases
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.ranker import Ranker
@@ -36,7 +37,8 @@ class ServingSnapshot:
     where Elasticsearch is asked for each score. ranking_fingerprint: what ready lists must have been made under. past_searches,
     users: what earlier answers found out, which spares work and changes nothing. nobody: the state of who is not known.
     feature_sampler: says which answers are logged with features. popularity_of: the popularity of any products, None where
-    nothing was counted. association_rules: what is bought together, None where no training has counted it.
+    nothing was counted. association_rules: what is bought together, repeat_purchases: what is bought again; None where no
+    training has counted it.
     """
 
     settings: Settings
@@ -56,6 +58,7 @@ class ServingSnapshot:
     feature_sampler: FeatureSampler = field(default_factory=FeatureSampler)
     popularity_of: Scorer | None = None
     association_rules: AssociationRules | None = None
+    repeat_purchases: RepeatPurchases | None = None
 
     def key_of(self, actor: str) -> str:
         """Return the profile key of an actor. Raises KeyMismatch where it is kept under another secret than is set."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from elasticsearch import Elasticsearch
 
@@ -21,6 +22,7 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.association_rules import AssociationRules
 from es_recsys.models.base import DEPTHS, Model
 from es_recsys.models.removed import REMOVED, recommending
+from es_recsys.models.repeat_purchases import RepeatPurchases
 from es_recsys.models.segments import SEGMENTS
 from es_recsys.search.exploration import InteractionStats
 from es_recsys.search.past_searches import PastSearches
@@ -36,9 +38,19 @@ from es_recsys.serving.store_encoders import StoreEncoders
 from es_recsys.serving.user_cache import UserCache
 from es_recsys.settings import Settings
 
-__all__ = ["RANKING", "SnapshotCache", "association_rules_folder", "popularity_folder", "ranking_folder", "segments_folder"]
+__all__ = [
+    "RANKING",
+    "SnapshotCache",
+    "association_rules_folder",
+    "popularity_folder",
+    "ranking_folder",
+    "repeat_purchases_folder",
+    "segments_folder",
+]
 
 RANKING = "ranking"
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +71,11 @@ def popularity_folder(settings: Settings) -> Path:
 def association_rules_folder(settings: Settings) -> Path:
     """Return the folder of what is bought together, which each training counts anew; like popularity it belongs to no version."""
     return settings.store_home / "association-rules"
+
+
+def repeat_purchases_folder(settings: Settings) -> Path:
+    """Return the folder of what is bought again, which each training counts anew."""
+    return settings.store_home / "repeat-purchases"
 
 
 def ranking_folder(settings: Settings, fingerprint: str) -> Path:
@@ -151,7 +168,7 @@ class SnapshotCache:
     def _load(self, old: ServingSnapshot | None, *, wait: bool) -> ServingSnapshot:
         """Return the snapshot as of now, with what of the old one still holds. wait: for the forward index, as `follow` does."""
         metadata = read_metadata(self._client, self._settings.index)
-        folders = popularity_folder, interaction_stats_folder, association_rules_folder
+        folders = popularity_folder, interaction_stats_folder, association_rules_folder, repeat_purchases_folder
         counts = tuple(folder(self._settings) for folder in folders)
         written_at = tuple(map(artefact.written_at, counts))
         forward = self._follower.follow(metadata, None if old is None else old.forward, wait=wait)
@@ -210,17 +227,17 @@ class SnapshotCache:
             snapshot,
             ranking_fingerprint=fingerprint,
             popularity_of=popularity_of,
-            association_rules=self._association_rules(),
+            association_rules=self._counted_by_training(association_rules_folder(self._settings), AssociationRules.load),
+            repeat_purchases=self._counted_by_training(repeat_purchases_folder(self._settings), RepeatPurchases.load),
         )
 
-    def _association_rules(self) -> AssociationRules | None:
-        folder = association_rules_folder(self._settings)
+    def _counted_by_training(self, folder: Path, load: Callable[[Path], T]) -> T | None:
         if not folder.exists():
             return None
         try:
-            return AssociationRules.load(folder)
+            return load(folder)
         except ModelError as error:
-            _log.warning("Nothing is said of what is bought together. %s", error)
+            _log.warning("Nothing is said of what is bought together, or again. %s", error)
             return None
 
     def _models(self, metadata: IndexMetadata) -> tuple[dict[str, Model], ItemFeatures | None]:

@@ -13,11 +13,12 @@ from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.item_ids import ItemIds
 from es_recsys.models.association_rules import MAX_BASKET, AssociationRules, Transactions
+from es_recsys.models.repeat_purchases import RepeatPurchases
 from es_recsys.serving.product_groups import fetch_item_groups
-from es_recsys.serving.snapshot_cache import association_rules_folder
+from es_recsys.serving.snapshot_cache import association_rules_folder, repeat_purchases_folder
 from es_recsys.serving.workspace import Workspace
 
-__all__ = ["WINDOW_DAYS", "association_rules", "store_association_rules"]
+__all__ = ["WINDOW_DAYS", "association_rules", "repeat_purchases", "store_purchase_counts"]
 
 WINDOW_DAYS = 30.0
 """How far apart two purchases of one user may be in a relaxed basket."""
@@ -31,13 +32,24 @@ class _Basket:
     items: set[int] = field(default_factory=set)
 
 
-def store_association_rules(work: Workspace, metadata: IndexMetadata) -> AssociationRules:
-    """Count what is bought together in the store's purchases, and store it as an artefact."""
+def store_purchase_counts(work: Workspace, metadata: IndexMetadata) -> AssociationRules:
+    """Count what is bought together, and what again, in the store's purchases, and store both as artefacts."""
     groups = fetch_item_groups(work, metadata)
     rules = association_rules(work.events.scan(event_type="purchase"), groups, timed=work.events.timed)
     rules.save(association_rules_folder(work.settings))
+    if work.events.timed:
+        repeat_purchases(work.events.scan(event_type="purchase"), groups).save(repeat_purchases_folder(work.settings))
     work.snapshots.invalidate()
     return rules
+
+
+def repeat_purchases(events: Iterable[StoredEvent], groups: Mapping[str, str]) -> RepeatPurchases:
+    """Return what is bought again. groups: item_id -> group_id: products are counted."""
+    return RepeatPurchases.count(
+        (event.user_id, groups.get(event.item_id, event.item_id), event.time / _DAY_S)
+        for event in events
+        if event.quarantine is None and event.item_id is not None and event.user_id is not None
+    )
 
 
 def association_rules(events: Iterable[StoredEvent], groups: Mapping[str, str], *, timed: bool) -> AssociationRules:

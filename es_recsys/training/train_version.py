@@ -24,7 +24,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import segments_folder
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.attempts import Attempts
-from es_recsys.training.baskets import store_association_rules
+from es_recsys.training.baskets import store_purchase_counts
 from es_recsys.training.item_table import item_table, plain_table
 from es_recsys.training.model_selection import TrainSpec, select
 from es_recsys.training.new_items import with_new_items
@@ -157,7 +157,7 @@ def train_and_publish(
     groups = None
     if spec.segments:
         groups = attempts.model(SEGMENTS, "", lambda: Segments().fit(data, np.random.default_rng(seed), items))
-    attempts.step("What is bought together is not counted anew", lambda: store_association_rules(work, old), None)
+    attempts.step("What is bought together, or again, is not counted anew", lambda: store_purchase_counts(work, old), None)
     metadata = None
     while metadata is None:
         try:

@@ -137,3 +137,39 @@ def test_both_clients_and_the_command_answer_alike(
     found = json.loads(printed("--json"))
     assert [(hit["item_id"], hit["score"], hit["rule"]) for hit in found["hits"]] == expected
     assert "confidence" in printed() and "lift" in printed("--relaxed")
+
+
+def monthly_purchases() -> Iterator[Event]:
+    """Wax every 30 days by twelve people, the last time 28 days ago; `lately` bought it yesterday, too."""
+    now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)
+    for n in range(12):
+        for k in range(4):
+            when = now - timedelta(days=28 + 30 * k)
+            yield Event(event_type="purchase", user_id=f"w{n}", item_id="wax", timestamp=when)
+    yield Event(event_type="purchase", user_id="w0", item_id="bottle", timestamp=now - timedelta(days=28))
+    yield Event(event_type="purchase", user_id="lately", item_id="wax", timestamp=now - timedelta(days=1))
+
+
+def test_what_is_bought_again_is_recommended_when_it_is_due(module_settings: Callable[..., Settings]) -> None:
+    with Client(settings=module_settings()) as client:
+        client.insert_items(ITEMS)
+        client.put_events([*purchases(), *monthly_purchases()])
+        with pytest.raises(InputError, match="not counted yet what is bought again"):
+            client.recommend("w0", repeat=True)
+        client.train(["covisitation"])
+        answer = client.recommend("w0", repeat=True)
+        assert answer.kind == "buy_again"
+        assert [hit.item_id for hit in answer.hits] == ["wax"]
+        told = answer.hits[0].rule
+        assert told["interval_days"] == pytest.approx(30, rel=0.2)
+        assert told["days_since"] == pytest.approx(28, abs=0.1)
+        assert told["due_in_days"] == pytest.approx(told["interval_days"] - told["days_since"])
+        assert client.recommend("lately", repeat=True).hits[0].rule["due_in_days"] > 20
+        assert client.recommend("w0", repeat=True, filter=["categories:Shoes"]).hits == ()
+        assert client.recommend("w0", repeat=True, exclude="wax").hits == ()
+        assert client.recommend("nobody", repeat=True).hits == ()
+        assert "wax" not in [hit.item_id for hit in client.recommend("w0").hits]
+        with pytest.raises(InputError, match="is of a user"):
+            client.recommend(repeat=True)
+        with pytest.raises(InputError, match="names a user alone"):
+            client.recommend("w0", history=["wax"], repeat=True)
