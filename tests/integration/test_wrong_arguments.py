@@ -49,7 +49,7 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "search": lambda c, x: c.search(x),
     **{f"recommend {name}": lambda c, x, name=name: c.recommend(**{name: x}) for name in (
         "user_id", "session_id", "history", "n", "offset", "filter", "exclude", "personalization", "diversity", "popularity",
-        "calibration", "explore",
+        "calibration", "explore", "repeat",
         "explain")},
     "similar_items": lambda c, x: c.similar_items(x),
     **{f"similar_items {name}": lambda c, x, name=name: c.similar_items("a", **{name: x}) for name in (

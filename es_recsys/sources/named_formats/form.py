@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from es_recsys.sources.list_cells import ListFormat
 from es_recsys.sources.tables import Row
 
 __all__ = ["Form", "NamedFormat", "RowTransform", "Rows", "Values", "each", "first_of_each"]
+
+_SHOWN = 6
 
 Rows = Iterator[Row]
 Values = dict[str, Any]
@@ -51,7 +54,8 @@ class Form:
         """Return how the form is told, for messages."""
         if self.cells:
             between = {"\t": "tabs", ",": "commas"}.get(self.separator or ",", repr(self.separator))
-            return f"{self.file} ({len(self.cells)} columns between {between}, no header: {', '.join(self.cells)})"
+            names = ", ".join(islice(self.cells, _SHOWN)) + (", ..." if len(self.cells) > _SHOWN else "")
+            return f"{self.file} ({len(self.cells)} columns between {between}, no header: {names})"
         return f"{self.file} (with {', '.join(self.known_by)})"
 
 

@@ -118,7 +118,7 @@ class _File:
             )
         expected = "; or ".join(map(str, named.forms(kind)))
         raise InputError(
-            f"{self.path} is none of {named.name}'s files of {kind}. Expected: {expected}. Found: {self._found()}.",
+            f"{self.path} is none of the files of {kind} that {named.name} has. Expected: {expected}. Found: {self._found()}.",
             "Give one of these files; or leave --format out, and name the columns of your own with --columns.",
         )
 
