@@ -2,6 +2,9 @@
 
     python scripts/quality.py msrd|gowalla|sequences|events FOLDER [--protocol published|last] [--split NAME]
                               [--users N] [--queries N] [--models NAME...]
+                              [--text-encoder NAME]
+
+With --text-encoder msrd also asks the vectors alone, before anything is tuned.
 
 FOLDER holds the data set (docs/quality.md says which files): of `sequences` any one file of lines `user item item ...`, oldest
 first; of `events` files items.* and events.*, as `items load` and `events load` read them. Each run makes a store of its own in a
@@ -43,11 +46,11 @@ class Store:
         self.folder = folder
         self.environment = {**os.environ, "ES_RECSYS_INDEX": name, "ES_RECSYS_HOME": str(folder / "home")}
 
-    def run(self, *words: str | Path) -> float:
-        """Runs one command, prints it with what it said, and returns the seconds it took."""
+    def run(self, *words: str | Path, **settings: str) -> float:
+        """Runs one command, prints it with what it said, and returns the seconds it took. settings: of the environment."""
         print("$ es-recsys", *(str(word).replace(f"{self.folder}{os.sep}", "") for word in words), flush=True)
         started = time.perf_counter()
-        subprocess.run([CLI, *words], env=self.environment, check=True)
+        subprocess.run([CLI, *words], env={**self.environment, **settings}, check=True)
         seconds = time.perf_counter() - started
         print(f"  [{seconds:.1f} s]", flush=True)
         return seconds
@@ -132,11 +135,13 @@ def read_judgments(data: Path) -> dict[str, dict[str, int]]:
     return judged
 
 
-def load_msrd(store: Store, data: Path, queries: int) -> tuple[Path, Path, dict[str, dict[str, int]], dict[str, str]]:
+def load_msrd(
+    store: Store, data: Path, queries: int, *options: str
+) -> tuple[Path, Path, dict[str, dict[str, int]], dict[str, str]]:
     """Load the films, and draw half of the groups of queries for learning.
 
     Returns the judgments of that half and the queries of the other as files, the grades of the latter (the first `queries` of
-    them, 0: all), and the group of each query.
+    them, 0: all), and the group of each query. options: of `items load`.
     """
     judged = read_judgments(data)
     groups = query_groups(judged)
@@ -148,12 +153,25 @@ def load_msrd(store: Store, data: Path, queries: int) -> tuple[Path, Path, dict[
     rows = ({"query": q, "item_id": i, "grade": g} for q in learned for i, g in judged[q].items())
     judgments = write_lines(store.folder / "judgments.jsonl", rows)
     requests = write_lines(store.folder / "queries.jsonl", ({"query": q} for q in tested))
-    store.run("items", "load", data / "movies-corpus.jsonl.gz", "--columns", "item_id=id,description=overview,categories=genres")
+    columns = "item_id=id,description=overview,categories=genres"
+    store.run("items", "load", data / "movies-corpus.jsonl.gz", "--columns", columns, *options)
     return judgments, requests, {q: judged[q] for q in tested}, groups
 
 
-def msrd(store: Store, data: Path, queries: int) -> None:
-    judgments, requests, grades, groups = load_msrd(store, data, queries)
+VECTORS_ALONE = {
+    "ES_RECSYS_SEARCH__WEIGHTS__QUERY": '{"text_vector": 1.0}',
+    "ES_RECSYS_SEARCH__MIN_COSINES": '{"text_vector": [-1.0, -1.0]}',
+}
+
+
+def msrd(store: Store, data: Path, queries: int, text_encoder: str | None) -> None:
+    options = [] if text_encoder is None else ["--text-encoder", text_encoder]
+    judgments, requests, grades, groups = load_msrd(store, data, queries, *options)
+    if text_encoder is not None:
+        out = store.folder / "vectors.jsonl"
+        store.run("batch", "search", requests, "--n", "10", "--out", out, **VECTORS_ALONE)
+        print("vectors alone:", end=" ")
+        show(grades, read_answers(out, "query"), 10, "NDCG", groups=groups)
     for label in ("before", "after"):
         out = store.folder / f"{label}.jsonl"
         store.run("batch", "search", requests, "--n", "10", "--out", out)
@@ -228,11 +246,13 @@ def main() -> None:
     parser.add_argument("--split", default="time", help="of events: a split of `es-recsys evaluate`")
     parser.add_argument("--users", type=int, default=0, help="ask for the first N users only")
     parser.add_argument("--models", nargs="+", default=[], help="train these instead of what `train` chooses by itself")
+    parser.add_argument("--text-encoder", help="of msrd: encode texts with this model")
     parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
     arguments = parser.parse_args()
-    with own_store(f"quality_{arguments.dataset}") as store:
+    # Two runs at one Elasticsearch are not to drop each other's store.
+    with own_store(f"quality_{arguments.dataset}_{os.getpid()}") as store:
         if arguments.dataset == "msrd":
-            msrd(store, arguments.folder, arguments.queries)
+            msrd(store, arguments.folder, arguments.queries, arguments.text_encoder)
         elif arguments.dataset == "gowalla":
             gowalla(store, arguments.folder, arguments.users, arguments.models)
         elif arguments.dataset == "events":

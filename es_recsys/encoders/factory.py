@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from es_recsys.encoders import efficientnet, minilm_int8
+from es_recsys.encoders import efficientnet, minilm_int8, multilingual_e5
 from es_recsys.encoders.base import Encoder
 from es_recsys.encoders.fingerprints import DigestCache
 from es_recsys.encoders.model_files import find_text_model
@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 def text_encoder(settings: Settings) -> Encoder | None:
     """Return the text encoder that `settings.encoders.text` names; None for "none".
 
-    The first call for a model makes its ONNX form (seconds, needs torch); later ones need neither torch nor a network.
+    The first call for a model makes its ONNX form (seconds; all but multilingual-e5-small need torch); later ones need neither
+    torch nor a network.
     Raises ModelError, MissingExtra, SetupError.
     """
     name = settings.encoders.text
@@ -40,6 +41,11 @@ def text_encoder(settings: Settings) -> Encoder | None:
         fingerprint = minilm_int8.int8_fingerprint(model, tokenizer, digests)
         export, manifest = cached_export(settings.cache, fingerprint, lambda into: minilm_int8.copy_files(model, tokenizer, into))
         return _onnx_text(name, fingerprint, export, manifest, frozenset({"en"}), settings)
+    if name == multilingual_e5.NAME:
+        weights = multilingual_e5.find_weights(digests)
+        fingerprint = multilingual_e5.e5_fingerprint(weights, digests)
+        export, manifest = cached_export(settings.cache, fingerprint, lambda into: multilingual_e5.export_e5(weights, into))
+        return _onnx_text(name, fingerprint, export, manifest, multilingual_e5.LANGUAGES, settings)
     folder = find_text_model(name, digests)
     return _sentence_encoder(name, folder, text_fingerprint(folder, digests), settings)
 

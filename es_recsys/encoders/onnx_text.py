@@ -29,7 +29,8 @@ _SLACK_TOKENS = 4
 class OnnxTextEncoder:
     """A sentence-transformers model in its ONNX form.
 
-    folder: model.onnx and tokenizer.json. manifest: dims, max_length, pad_id, pad_left, lower, prompts (text_export.py), alone.
+    folder: model.onnx and tokenizer.json. manifest: dims, max_length, pad_id, pad_left, lower, prompts (text_export.py), alone,
+    mean (a vector that is taken from all others).
     languages: ISO codes that the model was made for; empty where that isn't known. The model is loaded by the first use.
     """
 
@@ -54,6 +55,7 @@ class OnnxTextEncoder:
         self.batch_size = batch_size
         self.dims = int(manifest["dims"])
         self._manifest = dict(manifest)
+        self._mean = np.asarray(manifest["mean"], np.float32) if "mean" in manifest else None
         self._folder = folder
         self._threads = threads
         self._lock = threading.Lock()
@@ -94,6 +96,8 @@ class OnnxTextEncoder:
         for chosen in _batches([len(row) for row in rows], size):
             feed = self._feed([rows[row] for row in chosen])
             vectors[chosen] = _mean_pool(session.run(feed), feed["attention_mask"])
+        if self._mean is not None:
+            vectors = l2_normalize(vectors - self._mean)
         return require_unit_vectors(vectors, len(batch), self.dims, self.name)
 
     def _feed(self, rows: Sequence[Sequence[int]]) -> dict[str, NDArray[np.int64]]:
