@@ -12,10 +12,15 @@ from es_recsys.encoders.base import Content, Encoder, PartialEncodingError, enco
 from es_recsys.encoders.batching import EncodedContents, encode_all, encode_items
 from es_recsys.encoders.factory import audio_encoder, encoders, image_encoder, text_encoder
 from es_recsys.encoders.item_content import item_content, item_text
-from es_recsys.encoders.language import language_warning
+from es_recsys.encoders.language import UNKNOWN_LANGUAGE_REMEDY, knows_language, why_unknown
+from es_recsys.encoders.model_files import DEFAULT_TEXT
+from es_recsys.encoders.multilingual_e5 import NAME as MULTILINGUAL
 from es_recsys.encoders.vector_cache import VectorCache
 
 __all__ = [
+    "DEFAULT_TEXT",
+    "MULTILINGUAL",
+    "UNKNOWN_LANGUAGE_REMEDY",
     "Content",
     "EncodedContents",
     "Encoder",
@@ -30,6 +35,7 @@ __all__ = [
     "image_encoder",
     "item_content",
     "item_text",
-    "language_warning",
+    "knows_language",
     "text_encoder",
+    "why_unknown",
 ]

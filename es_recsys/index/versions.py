@@ -18,6 +18,7 @@ from es_recsys.errors import IndexStateError, StoreNotFound
 from es_recsys.index import mappings
 from es_recsys.index.stored_metadata import error_reason, read_version, version_not_found, write_metadata
 from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias, profiles_index, users_index
+from es_recsys.languages import analyzer
 
 __all__ = [
     "BUILDING",
@@ -101,7 +102,9 @@ def create(
             metadata, notes={**metadata.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}}
         )
     begun = replace(metadata, notes={**metadata.notes, BUILDING: {"maker": owner, "since": time.time()}})
-    bodies = {metadata.profiles: mappings.profiles_body(begun), metadata.index: mappings.items_body(begun, count, options)}
+    thai_words = analyzer(metadata.language) != "thai" or _finds_thai_words(client)
+    items = mappings.items_body(begun, count, options, thai_words=thai_words)
+    bodies = {metadata.profiles: mappings.profiles_body(begun), metadata.index: items}
     made: list[str] = []
     try:
         for index, body in bodies.items():
@@ -241,6 +244,15 @@ def _info(client: Elasticsearch, store: str, number: int, live: bool) -> Version
 
 def _delete(client: Elasticsearch, indices: Collection[str]) -> None:
     client.options(ignore_status=404).indices.delete(index=",".join(indices), ignore_unavailable=True)
+
+
+def _finds_thai_words(client: Elasticsearch) -> bool:
+    """Return whether the server's Java finds words in Thai; without, an index with that analyzer can't be made."""
+    try:
+        client.indices.analyze(analyzer="thai", text="\u0e44\u0e17\u0e22")
+    except BadRequestError:
+        return False
+    return True
 
 
 def _not_created(metadata: IndexMetadata, error: ApiError) -> IndexStateError:

@@ -11,12 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.counting import counted
-from es_recsys.encoders import Encoder, VectorCache, encoders, item_text, language_warning
+from es_recsys.encoders import (
+    DEFAULT_TEXT,
+    MULTILINGUAL,
+    UNKNOWN_LANGUAGE_REMEDY,
+    Encoder,
+    VectorCache,
+    encoders,
+    item_text,
+    knows_language,
+    why_unknown,
+)
 from es_recsys.index import catalog
 from es_recsys.index.dead_letters import DeadLetterFile, WriteFailure
 from es_recsys.index.fetch import fetch_sources, scan_group_ids
 from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.stored_metadata import read_metadata, vector_metadata
+from es_recsys.index_metadata import IndexMetadata
 from es_recsys.jobs.live_store import confirm_key, find_metadata
 from es_recsys.jobs.prepare_store import prepare_store
 from es_recsys.progress import Progress, ProgressCounter
@@ -25,6 +36,7 @@ from es_recsys.serving.refresh import catalogue_state, refresh_after_items
 from es_recsys.serving.store_encoders import ItemErrors, item_vectors, settings_of_store
 from es_recsys.serving.stored_forward_index import update_forward_index
 from es_recsys.serving.workspace import Workspace
+from es_recsys.settings import Settings
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS
 
@@ -61,14 +73,12 @@ def write_items(
     if work.events.last_row:
         confirm_key(work, metadata)
     before = catalogue_state(work)
-    settings = settings_of_store(work.settings, metadata, contents)
-    used = encoders(settings)
+    sample, items = _peek(items)
+    settings, used, notes = _encoders(work.settings, metadata, contents, sample)
     vectors = vector_metadata(used)
     name = f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
     errors = ItemErrors(work.settings.store_home / "unencoded" / name)
     letters = DeadLetterFile(work.settings.store_home / "dead_letters" / name)
-    sample, items = _peek(items)
-    notes = _language_warnings(used, sample, settings.language if metadata is None else metadata.language)
     with closing(VectorCache(settings.cache)) as cache, work.translating_errors():
         prepare_store(work, vectors, settings.language, count)
         done = catalog.load(
@@ -148,7 +158,24 @@ def _peek(items: Iterable[Item]) -> tuple[list[Item], Iterator[Item]]:
     return sample, chain(sample, stream)
 
 
-def _language_warnings(used: Sequence[Encoder], sample: Sequence[Item], language: str) -> list[str]:
+def _encoders(
+    given: Settings, metadata: IndexMetadata | None, contents: Collection[str], sample: Sequence[Item]
+) -> tuple[Settings, tuple[Encoder, ...], list[str]]:
+    """Return the store's settings and encoders, and what a person should know of its language.
+
+    A new store whose language the default text model doesn't know, and for which none was named, gets the multilingual one.
+    """
+    settings = settings_of_store(given, metadata, contents)
+    used = encoders(settings)
     texts = [text for item in sample if (text := item_text(item)) is not None]
-    warnings = [language_warning(encoder, texts, language) for encoder in used if encoder.content == "text"]
-    return [warning for warning in warnings if warning is not None]
+    language = settings.language if metadata is None else metadata.language
+    reason = next((found for encoder in used if (found := why_unknown(encoder, texts, language))), None)
+    if reason is None:
+        return settings, used, []
+    is_new = metadata is None or bool(metadata.notes.get("bare"))
+    if is_new and "text" not in given.encoders.model_fields_set and knows_language(language):
+        chosen = settings.encoders.model_copy(update={"text": MULTILINGUAL})
+        settings = settings.model_copy(update={"encoders": chosen})
+        note = f"{reason} So {MULTILINGUAL} encodes the texts, which takes three to four times as long"
+        return settings, encoders(settings), [f"{note}; --text-encoder {DEFAULT_TEXT} keeps the other."]
+    return settings, used, [f"{reason} {UNKNOWN_LANGUAGE_REMEDY}"]

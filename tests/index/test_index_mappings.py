@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from es_recsys.errors import InputError
 from es_recsys.index import mappings
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 
@@ -35,7 +34,9 @@ def test_items_bind_the_language_and_take_the_vector_fields() -> None:
     assert IndexMetadata.from_dict(body["mappings"]["_meta"]) == META
 
 
-@pytest.mark.parametrize("language", ["english", "german", "cjk", "standard", "greek", "sv"])
+@pytest.mark.parametrize(
+    "language", ["english", "german", "cjk", "chinese", "hebrew", "arabic", "thai", "standard", "greek", "sv"]
+)
 def test_every_analyser_that_is_named_is_defined(language: str) -> None:
     body = mappings.items_body(IndexMetadata("shop", 1, language=language), 10)
     defined = body["settings"]["analysis"]
@@ -66,28 +67,6 @@ def test_index_options_follow_the_count_unless_given() -> None:
 def test_a_field_without_a_row_is_a_models() -> None:
     metadata = VectorMetadata(8, "b" * 32, "gone", "max_inner_product")
     assert mappings.vector_mapping("gone_vector", metadata, 10)["similarity"] == "max_inner_product"
-
-
-@pytest.mark.parametrize(
-    ("language", "name"),
-    [
-        ("english", "english"),
-        ("ja", "cjk"),
-        ("Chinese", "cjk"),
-        ("ko", "cjk"),
-        ("de", "german"),
-        ("standard", "standard"),
-        ("pt", "portuguese"),
-    ],
-)
-def test_languages(language: str, name: str) -> None:
-    assert mappings.analyzer(language) == name
-
-
-def test_an_unknown_language_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="klingon") as error:
-        mappings.analyzer("klingon")
-    assert "standard" in error.value.remedy and "finnish" in error.value.remedy
 
 
 def test_field_types_are_those_one_can_filter_by() -> None:
