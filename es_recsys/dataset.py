@@ -94,8 +94,8 @@ class Taste:
 class Profile:
     """Profile of a user: what is known of them by their events.
 
-    seen, disliked: ids of items. followed, muted: names of authors. affinities: "categories", "brand", "tags" -> value -> share
-    (sums to 1 a field). price: mean and spread of log1p(price). counts: events by type. strength: sum of absolute event
+    seen, disliked: ids of items. followed, muted: names of authors. affinities: "categories", "brand", "author", "tags" -> value
+    -> share (sums to 1 a field). price: mean and spread of log1p(price). counts: events by type. strength: sum of absolute event
     weights. applied_through: the last row of the event store that is in it. updated_at: epoch seconds.
     """
 

@@ -7,7 +7,7 @@ The items as of one moment lie in memory-mapped arrays that processes share (the
 from __future__ import annotations
 
 import tempfile
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,7 +30,7 @@ from es_recsys.vector_sketch import OVERSAMPLING, VectorSketch, best_of, multipl
 __all__ = ["Documents", "ForwardIndex", "ItemBlock", "ItemVectors", "concatenate", "concatenate_on_disk"]
 
 _NAME, _LAYOUT = "forward", 2
-_DIRECTIONS, _LENGTHS, _GROUPS = "directions.", "lengths.", "group_"
+_DIRECTIONS, _LENGTHS, _GROUPS, _AUTHORS = "directions.", "lengths.", "group_", "author_"
 _AXES, _COORDINATES = "axes.", "coordinates."
 _BLOCK = 10_000
 _EXCLUDED_STEP = 64
@@ -105,7 +105,8 @@ class ItemBlock:
 
     item_ids: (n,), all different. group_ids: (n,), None for an item that is no variant. created_at: (n,) float64, epoch seconds,
     NaN where it isn't known. seq_no: (n,) int64, Elasticsearch's number of the item's last write. vectors: by field. documents:
-    the fields that a hit shows.
+    the fields that a hit shows. expires_at: (n,) float64, epoch seconds, NaN for never. authors: (n,), None where none is known.
+    Without the last two nothing expires and nobody is known.
     """
 
     item_ids: Sequence[str]
@@ -114,6 +115,8 @@ class ItemBlock:
     seq_no: NDArray[np.int64]
     vectors: Mapping[str, ItemVectors]
     documents: Documents
+    expires_at: NDArray[np.float64] | None = None
+    authors: Sequence[str | None] | None = None
 
     @classmethod
     def empty(cls, dims: Mapping[str, int], exact: Collection[str] = ()) -> ItemBlock:
@@ -134,7 +137,19 @@ class ItemBlock:
             self.seq_no[rows],
             {field: vectors.take(rows) for field, vectors in self.vectors.items()},
             self.documents.take(rows),
+            self.all_expires_at[rows],
+            [self.all_authors[row] for row in rows.tolist()],
         )
+
+    @property
+    def all_expires_at(self) -> NDArray[np.float64]:
+        """`expires_at` of all items."""
+        return np.full(len(self), np.nan) if self.expires_at is None else self.expires_at
+
+    @property
+    def all_authors(self) -> Sequence[str | None]:
+        """The authors of all items."""
+        return [None] * len(self) if self.authors is None else self.authors
 
 
 def concatenate(blocks: Sequence[ItemBlock]) -> ItemBlock:
@@ -190,6 +205,8 @@ def _joined(blocks: Sequence[ItemBlock], vectors: Mapping[str, ItemVectors], doc
         np.concatenate([block.seq_no for block in blocks]),
         vectors,
         documents,
+        np.concatenate([block.all_expires_at for block in blocks]),
+        [author for block in blocks for author in block.all_authors],
     )
 
 
@@ -199,7 +216,8 @@ class _Segment:
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
     newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. by_seq_no: (n,) int32, the
-    rows in the order of their `seq_no`. row_of_write: the row of each `seq_no`, -1 for none, where these are few. sketches: of
+    rows in the order of their `seq_no`. authors, author_idx: as groups. expiring: (<= n,) int32, the rows with an `expires_at`,
+    the first to expire first. row_of_write: the row of each `seq_no`, -1 for none, where these are few. sketches: of
     the directions, by field, where they pay.
     """
 
@@ -214,14 +232,16 @@ class _Segment:
     vectors: Mapping[str, ItemVectors]
     documents: Documents
     sketches: Mapping[str, VectorSketch]
+    expires_at: NDArray[np.float64]
+    expiring: NDArray[np.int32]
+    authors: ItemIds
+    author_idx: NDArray[np.int32]
 
     @classmethod
     def of(cls, block: ItemBlock, sketches: Mapping[str, VectorSketch]) -> _Segment:
         """Return the items. sketches: of their directions."""
-        groups = ItemIds.of(dict.fromkeys(group for group in block.group_ids if group is not None))
-        group_idx = np.full(len(block), -1, np.int32)
-        grouped = [row for row, group in enumerate(block.group_ids) if group is not None]
-        group_idx[grouped] = groups.find([group for group in block.group_ids if group is not None])
+        groups, group_idx = _numbered(block.group_ids)
+        authors, author_idx = _numbered(block.all_authors)
         dated = np.flatnonzero(~np.isnan(block.created_at)).tolist()
         by_id = np.array(sorted(dated, key=block.item_ids.__getitem__), np.int64)
         newest = by_id[np.argsort(-block.created_at[by_id], kind="stable")]
@@ -237,12 +257,21 @@ class _Segment:
             block.vectors,
             block.documents,
             sketches,
+            block.all_expires_at,
+            _expiring(block.all_expires_at),
+            authors,
+            author_idx,
         )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> _Segment:
         fields = [name.removeprefix(_LENGTHS) for name in arrays if name.startswith(_LENGTHS)]
         grouping = {name.removeprefix(_GROUPS): array for name, array in arrays.items() if name.startswith(_GROUPS)}
+        writing = {name.removeprefix(_AUTHORS): array for name, array in arrays.items() if name.startswith(_AUTHORS)}
+        n = len(arrays["created_at"])
+        # One that an earlier release wrote has neither.
+        authors, author_idx = (ItemIds.from_arrays(writing), writing["idx"]) if writing else _numbered([None] * n)
+        expires_at = arrays["expires_at"] if "expires_at" in arrays else np.full(n, np.nan)
         return cls(
             ItemIds.from_arrays(arrays),
             ItemIds.from_arrays(grouping),
@@ -259,14 +288,21 @@ class _Segment:
                 for field in fields
                 if _AXES + field in arrays
             },
+            expires_at,
+            _expiring(expires_at),
+            authors,
+            author_idx,
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads back."""
         grouping = {**self.groups.arrays(), "idx": self.group_idx}
+        writing = {**self.authors.arrays(), "idx": self.author_idx}
         return {
             **self.ids.arrays(),
             **{_GROUPS + name: array for name, array in grouping.items()},
+            **{_AUTHORS + name: array for name, array in writing.items()},
+            "expires_at": self.expires_at,
             "created_at": self.created_at,
             "seq_no": self.seq_no,
             "newest": self.newest,
@@ -291,6 +327,8 @@ class _Segment:
             self.seq_no[rows],
             {field: vectors.take(rows) for field, vectors in self.vectors.items()},
             self.documents.take(rows),
+            self.expires_at[rows],
+            _names(self.authors, self.author_idx[rows]),
         )
 
     def written(self, seq_no: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -305,11 +343,17 @@ class _Segment:
 
     def group_ids(self, rows: NDArray[np.int64]) -> list[str | None]:
         """Return the group_id of each row, None where the item is no variant."""
-        group_idx = self.group_idx[rows]
-        if not len(self.groups):
-            return [None] * len(rows)
-        names = self.groups.take(group_idx)
-        return [name if idx >= 0 else None for name, idx in zip(names, group_idx.tolist(), strict=True)]
+        return _names(self.groups, self.group_idx[rows])
+
+    def expired(self, now: float, since: float) -> NDArray[np.int64]:
+        """Return the rows that expire after `since` and until `now`, epoch seconds."""
+        begin, end = (bisect_right(self.expiring, moment, key=lambda row: self.expires_at[row]) for moment in (since, now))
+        return self.expiring[begin:end].astype(np.int64)
+
+    def written_by(self, authors: Collection[str]) -> NDArray[np.int64]:
+        """Return the rows of the items of authors."""
+        known = self.authors.find(list(authors)) if len(self.authors) else np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(self.author_idx, known[known >= 0]))
 
 
 class ForwardIndex:
@@ -339,6 +383,7 @@ class ForwardIndex:
         self._found: Found = RecentCache(_SEARCHES)
         self._highest: Found = RecentCache(_SEARCHES)
         self._newest = base.newest[~gone[base.newest]] if self._altered else base.newest
+        self._expired: tuple[bytes, frozenset[str]] = b"", frozenset()
         self._has_variants = len(base.groups) > 0 or len(overlay.groups) > 0
         self.state, self.fingerprints, self.scanned = state, dict(fingerprints), frozenset(scanned)
 
@@ -400,6 +445,26 @@ class ForwardIndex:
         return ForwardIndex(
             self._base, _sketched_like(self._base, overlay), gone, state or self.state, self.fingerprints, self.scanned
         )
+
+    def expired(self, now: float, since: float = -np.inf, most: float = np.inf) -> frozenset[str] | None:
+        """Return the ids of the items that expire after `since` and until `now`, epoch seconds; None for more than `most`."""
+        rows = self._there([self._base.expired(now, since), self._overlay.expired(now, since)])
+        if len(rows) > most:
+            return None
+        # Those of one moment are those of the next, most often.
+        key = rows.tobytes()
+        if self._expired[0] != key:
+            self._expired = key, frozenset(self.item_ids(rows))
+        return self._expired[1]
+
+    def written_by(self, authors: Collection[str], most: float = np.inf) -> frozenset[str] | None:
+        """Return the ids of the items of authors; None for more than `most`."""
+        rows = self._there([self._base.written_by(authors), self._overlay.written_by(authors)])
+        return None if len(rows) > most else frozenset(self.item_ids(rows))
+
+    def _there(self, rows: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Return rows of the base, those that are still there, and of the overlay as rows of both."""
+        return np.concatenate([rows[0][~self._gone[rows[0]]], rows[1] + len(self._base)])
 
     def at(self, state: IndexState) -> ForwardIndex:
         """Return the same items as of another state, up to which none was written."""
@@ -708,6 +773,25 @@ def _own_sketches(block: ItemBlock, scanned: Collection[str]) -> dict[str, Vecto
 def _sketched_like(base: _Segment, block: ItemBlock) -> _Segment:
     """Return items with sketches along the axes of others."""
     return _Segment.of(block, {f: sketch.of_others(block.vectors[f].directions) for f, sketch in base.sketches.items()})
+
+
+def _numbered(names: Sequence[str | None]) -> tuple[ItemIds, NDArray[np.int32]]:
+    """Return the different names, and the position (n,) of each of all, -1 for none."""
+    known = [name for name in names if name is not None]
+    numbered, idx = ItemIds.of(dict.fromkeys(known)), np.full(len(names), -1, np.int32)
+    idx[[row for row, name in enumerate(names) if name is not None]] = numbered.find(known)
+    return numbered, idx
+
+
+def _names(numbered: ItemIds, idx: NDArray[np.int32]) -> list[str | None]:
+    if not len(numbered):
+        return [None] * len(idx)
+    return [name if at >= 0 else None for name, at in zip(numbered.take(idx), idx.tolist(), strict=True)]
+
+
+def _expiring(expires_at: NDArray[np.float64]) -> NDArray[np.int32]:
+    rows = np.flatnonzero(~np.isnan(expires_at))
+    return rows[np.argsort(expires_at[rows], kind="stable")].astype(np.int32)
 
 
 def _ascending(values: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -24,7 +24,9 @@ MAX_QUERY_LENGTH = 4_096
 SEEN = ("keep", "demote", "exclude")
 """What becomes of items that the user has seen: they stay, come after all others, or are left out."""
 
-RETURNED_FIELDS = ("group_id", "title", "brand", "categories", "tags", "price", "currency", "image", "available")
+RETURNED_FIELDS = (
+    "group_id", "title", "brand", "author", "categories", "tags", "price", "currency", "image", "available", "expires_at",
+)  # fmt: skip
 """Fields of an item that a hit shows."""
 
 

@@ -92,6 +92,8 @@ class Item(BaseModel):
     `categories` has the outermost first; `attributes` holds every other column.
     group_id: what the variants of one product have in common; an answer shows one of them, and an event on this id counts
     for all of them.
+    author: who made or published it, whom users follow or mute. stock: pieces left; none left means not `available`.
+    expires_at: from then on no answer shows it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -103,13 +105,20 @@ class Item(BaseModel):
     categories: tuple[Text, ...] = ()
     tags: tuple[Text, ...] = ()
     brand: OptionalText = None
+    author: OptionalText = None
     price: Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_price)] = None
     currency: OptionalText = None
     image: Annotated[str | None, BeforeValidator(_text)] = None
     audio: Annotated[str | None, BeforeValidator(_text)] = None
     created_at: OptionalInstant = None
+    expires_at: OptionalInstant = None
+    stock: Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(parse_number)] = None
     available: Annotated[bool, BeforeValidator(_available)] = True
     attributes: Annotated[dict[str, AttributeValue], AfterValidator(_composed_attributes)] = Field(default_factory=dict)
+
+    def model_post_init(self, _context: Any) -> None:
+        if self.stock == 0:
+            object.__setattr__(self, "available", False)
 
     @property
     def product_id(self) -> str:

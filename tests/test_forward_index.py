@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -200,3 +201,24 @@ def test_a_field_that_is_not_there() -> None:
 
 def test_a_state_comes_back_from_json() -> None:
     assert IndexState.from_dict(STATE.to_dict()) == STATE
+
+
+def test_what_expired_and_who_wrote_it(tmp_path: Path) -> None:
+    def made(items: dict[str, tuple[float, str | None]]) -> ItemBlock:
+        plain = block(dict.fromkeys(items, (None, None, 1, False)))
+        dates = np.array([date for date, _ in items.values()])
+        return replace(plain, expires_at=dates, authors=[author for _, author in items.values()])
+
+    forward = ForwardIndex.of(made({"a": (5.0, "x"), "b": (math.nan, "y"), "c": (3.0, None), "d": (4.0, "x")}), STATE, PRINTS)
+    assert [forward.expired(now) for now in (2.9, 3.0, 4.5, 9.0)] == [set(), {"c"}, {"c", "d"}, {"a", "c", "d"}]
+    assert (forward.expired(9.0, 4.0), forward.expired(9.0, most=2)) == ({"a"}, None)
+    assert (forward.written_by(["x"]), forward.written_by(["x", "y", "?"]), forward.written_by([])) == (
+        {"a", "d"},
+        {"a", "b", "d"},
+        set(),
+    )
+    changed = forward.with_changes(made({"d": (8.0, "y"), "e": (1.0, "x")}), ["c"])
+    changed.save(tmp_path / "f")
+    for one in (changed, ForwardIndex.load(tmp_path / "f")):
+        assert [one.expired(now) for now in (3.0, 5.0, 9.0)] == [{"e"}, {"a", "e"}, {"a", "d", "e"}]
+        assert (one.written_by(["x"]), one.written_by(["y"], most=1)) == ({"a", "e"}, None)

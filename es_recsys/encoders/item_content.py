@@ -46,6 +46,7 @@ def _text_parts(item: Item) -> Iterator[str]:
     yield ", ".join(item.categories[:_MAX_VALUES])
     yield ", ".join(item.tags[:_MAX_VALUES])
     yield item.brand or ""
+    yield item.author or ""
     # By name, because two files may give the columns in two orders, and the same item must give the same text.
     for name in sorted(item.attributes):
         yield _attribute_words(name, item.attributes[name])

@@ -17,7 +17,7 @@ from es_recsys.errors import FingerprintMismatch
 
 __all__ = ["FACETS", "Contribution", "DecayedSums", "ItemContent"]
 
-FACETS = ("categories", "brand", "tags")
+FACETS = ("categories", "brand", "author", "tags")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,11 +34,13 @@ class ItemContent:
     price: float | None = None
     vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     group_id: str | None = None
+    author: str | None = None
 
     def values(self, facet: str) -> tuple[str, ...]:
         """Return the item's values of a facet, each once."""
-        if facet == "brand":
-            return () if self.brand is None else (self.brand,)
+        if facet in ("brand", "author"):
+            name = self.brand if facet == "brand" else self.author
+            return () if name is None else (name,)
         return tuple(dict.fromkeys(self.categories if facet == "categories" else self.tags))
 
 

@@ -26,7 +26,8 @@ _FORMAT = 1
 
 _TEXTS = ("title", "description")
 _LISTS = ("categories", "tags")
-_OPTIONAL = ("group_id", "brand", "price", "currency", "image", "audio")
+_OPTIONAL = ("group_id", "brand", "author", "price", "stock", "currency", "image", "audio")
+_TIMES = ("created_at", "expires_at")
 # The format that mappings/items.json recognises as a date; a text attribute in exactly this format is one, too.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _FIRST_YEAR, _LAST_YEAR = 1_500, 2_100
@@ -46,8 +47,7 @@ def to_document(item: Item, vectors: Vectors | None = None, digest: str | None =
     found.update((name, text) for name in _TEXTS if (text := getattr(item, name)))
     found.update((name, list(values)) for name in _LISTS if (values := getattr(item, name)))
     found.update((name, value) for name in _OPTIONAL if (value := getattr(item, name)) is not None)
-    if item.created_at is not None:
-        found["created_at"] = _timestamp(item.created_at)
+    found.update((name, _timestamp(value)) for name in _TIMES if (value := getattr(item, name)) is not None)
     found["available"] = item.available
     if item.attributes:
         # Most attributes are texts, which stay as they are and hold no years.

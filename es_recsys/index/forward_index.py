@@ -121,6 +121,8 @@ def _block(page: Hits, dims: Mapping[str, int], exact: Collection[str]) -> ItemB
         np.array([hit["_seq_no"] for hit in page], np.int64),
         {field: _vectors([source.get(field) for source in sources], d, field in exact) for field, d in dims.items()},
         Documents.of([orjson.dumps({name: source[name] for name in RETURNED_FIELDS if name in source}) for source in sources]),
+        np.array([epoch_seconds(source.get("expires_at")) for source in sources], np.float64),
+        [source.get("author") for source in sources],
     )
 
 

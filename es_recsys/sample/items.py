@@ -95,23 +95,27 @@ def _item(item_idx: int, count: int, look: Look, name: str, words: Vocabulary, e
     available = rng.random() >= 0.04
     tags = (*look.kind.tags, look.style) if rng.random() < 0.7 else look.kind.tags
     item_id = f"p{item_idx + 1:0{max(4, len(str(count)))}d}"
+    description, price = describe(look, words, rng), _price(look.kind, level, rng)
+    created_at = _created(item_idx == count - 1, end, rng)
+    attributes, stock = _attributes(look, available, rng)
     return Item(
         item_id=item_id,
         title=name,
-        description=describe(look, words, rng),
+        description=description,
         categories=look.kind.category,
         tags=tags,
         brand=look.brand,
-        price=_price(look.kind, level, rng),
+        price=price,
         currency=CURRENCY,
         image=f"images/{item_id}.jpg",
-        created_at=_created(item_idx == count - 1, end, rng),
-        available=available,
-        attributes=_attributes(look, available, rng),
+        created_at=created_at,
+        stock=stock,
+        attributes=attributes,
     )
 
 
-def _attributes(look: Look, available: bool, rng: np.random.Generator) -> dict[str, AttributeValue]:
+def _attributes(look: Look, available: bool, rng: np.random.Generator) -> tuple[dict[str, AttributeValue], int]:
+    """Return attributes, and the pieces in stock."""
     low, high = look.kind.weight
     attributes: dict[str, AttributeValue] = {
         "colour": look.colour,
@@ -120,12 +124,12 @@ def _attributes(look: Look, available: bool, rng: np.random.Generator) -> dict[s
         "style": look.style,
         "rating": round(min(max(normal(rng, 4.1, 0.45), 1.5), 5.0), 1),
         "reviews": int(math.exp(normal(rng, 3.0, 1.2))),
-        "stock": int(1 + 120 * rng.random() ** 2) if available else 0,
-        "weight_g": int(round(low * (high / low) ** rng.random(), -1)),
     }
+    stock = int(1 + 120 * rng.random() ** 2) if available else 0
+    attributes["weight_g"] = int(round(low * (high / low) ** rng.random(), -1))
     if look.audience:
         attributes["audience"] = look.audience
-    return attributes
+    return attributes, stock
 
 
 def _price(kind: Kind, level: int, rng: np.random.Generator) -> float:

@@ -12,13 +12,13 @@ from es_recsys.search.request import RankingPolicy, Request
 
 __all__ = ["facet_aggs", "parse_facets", "with_counts"]
 
-_TERMS = ("categories", "brand", "tags")
+_TERMS = ("categories", "brand", "author", "tags")
 _MAX_VALUES = 20
 _PRICE_BANDS = (0, 10, 20, 50, 100, 200, 500, 1_000)
 
 
 def facet_aggs(fields: Mapping[str, str]) -> dict[str, Any]:
-    """Return `aggs` of the facet fields that the index has: values of categories, brand and tags, and bands of price."""
+    """Return `aggs` of the facet fields that the index has: values of categories, brand, author and tags, and bands of price."""
     aggs: dict[str, Any] = {name: {"terms": {"field": name, "size": _MAX_VALUES}} for name in _TERMS if name in fields}
     if "price" in fields:
         bands: list[dict[str, Any]] = [{"key": f"{low}..{high}", "from": low, "to": high} for low, high in pairwise(_PRICE_BANDS)]

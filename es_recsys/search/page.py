@@ -60,16 +60,22 @@ class PageOrder:
     documents: Body | None
     failed: tuple[str, ...]
 
-    def missing(self, response: Response | None) -> frozenset[str]:
-        """Return the ids of the page that have no document: deleted since the forward index was read.
+    def missing(self, request: Request, response: Response | None) -> frozenset[str]:
+        """Return the ids of the page that have no document, or one that may not be shown.
 
-        response: to `documents`, where that is not None. None are missing where documents could not be read.
+        They were deleted or written since the forward index was read. response: to `documents`, where that is not None. None are
+        missing where documents could not be read.
         """
+        if self.documents is None:
+            hidden = [row for row in self.rows if not request.may_show(self.scored.source(row))]
+            gone = frozenset(self.scored.table.item_ids[row] for row in hidden)
+        else:
+            gone = frozenset()
         documents = self.found.documents if self.documents is None else response
         if documents is None or "error" in documents or is_partial(documents):
-            return frozenset()
-        there = set(map(item_id_of, hits_of(documents)))
-        return frozenset(self.scored.table.item_ids[row] for row in self.rows) - there
+            return gone
+        there = {item_id_of(hit) for hit in hits_of(documents) if request.may_show(hit.get("_source", {}))}
+        return gone | (frozenset(self.scored.table.item_ids[row] for row in self.rows) - there)
 
 
 def order_page(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from es_recsys.search.interests import Interests
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.ranker import Ranker
 from es_recsys.settings import SearchSettings
+from es_recsys.values.times import epoch_seconds
 
 __all__ = [
     "Explainer",
@@ -54,7 +56,8 @@ class Request:
 
     now: epoch seconds. text: query text, "" for none. vectors: vector field -> query vector (d,) float32, from the text, a
     picture or a sound. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of
-    products that come after all others, but where the words name one item. n, offset: the page.
+    products that come after all others, but where the words name one item. muted: authors whose items never appear; those that
+    are known are among `exclude`, or left out by `filters`. n, offset: the page.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
     by_body: whether a search body of the caller's found the candidates (see `body_window`).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). popularity_dial: -1 (niche) to 1
@@ -67,6 +70,7 @@ class Request:
     filters: tuple[Clause, ...] = ()
     exclude: frozenset[str] = frozenset()
     demote: frozenset[str] = frozenset()
+    muted: frozenset[str] = frozenset()
     n: int = 10
     offset: int = 0
     facets: bool = False
@@ -76,6 +80,13 @@ class Request:
     diversity: float = 0.0
     popularity_dial: float = 0.0
     calibration: float = 0.0
+
+    def may_show(self, source: Mapping[str, Any]) -> bool:
+        """Return whether an item with this document has not expired, and is of no muted author."""
+        if source.get("author") in self.muted:
+            return False
+        expires_at = source.get("expires_at")
+        return expires_at is None or not epoch_seconds(expires_at) <= self.now
 
     @property
     def has_text(self) -> bool:

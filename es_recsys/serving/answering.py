@@ -141,7 +141,7 @@ def run_search(request: Request, user: UserState, policy: RankingPolicy, past: P
         responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
         order = order_page(request, user, policy, scoring, responses)
         documents = (yield MultiSearch(index, (order.documents,)))[0] if order.documents is not None else None
-        missing = order.missing(documents)
+        missing = order.missing(request, documents)
         if not missing:
             if not retrieved.searched:
                 # Candidates that needed no search are an answer where anything could be read of them.

@@ -146,7 +146,7 @@ class BlockAnswering:
 
     def _asked(self, query: Query, keys: Sequence[str], stored: Document | None, now: float) -> Flow[Asked]:
         profile = yield from read_profile(self.snapshot, query, stored, now)
-        request = build_request(query, self.policy, profile, {}, (), now)
+        request = build_request(query, self.policy, profile, {}, (), now, math.inf)
         return Asked(query, keys, stored, request, profile if request.personalization > 0.0 else None)
 
     def rank(self, driver: Driver, asked: Sequence[Asked]) -> Iterator[Ranked]:

@@ -114,7 +114,7 @@ def ready_answer(
     if found is None or not is_plain(query, snapshot.settings.search) or not _is_valid(snapshot, found, now):
         return None
     assert snapshot.forward is not None
-    page = _page(snapshot.forward, found, query)
+    page = _page(snapshot.forward, found, query, now)
     if page is None:
         return None
     took_ms = (time.perf_counter() - started) * 1_000.0
@@ -133,15 +133,20 @@ def _is_valid(snapshot: ServingSnapshot, found: Mapping[str, Any], now: float) -
     )
 
 
-def _page(forward: ForwardIndex, found: Mapping[str, Any], query: Query) -> _Page | None:
-    """Return the page that a query asks for; None where the list is too short, or an item up to its end was written since."""
+def _page(forward: ForwardIndex, found: Mapping[str, Any], query: Query, now: float) -> _Page | None:
+    """Return the page that a query asks for, without what has expired by now, epoch seconds.
+
+    None where the list is too short, or an item up to its end was written since.
+    """
+    expired = forward.expired(now) or frozenset()
     end, passed = query.offset + query.n, 0
     hits: list[Hit] = []
     features: dict[str, list[float | None]] = {}
     for text in found["chunks"]:
         chunk = unpacked(text)
         seq_no = forward.seq_no(forward.rows(chunk["item_id"])).tolist()
-        there = [row for row, number in enumerate(seq_no) if number >= 0][: end - passed]
+        numbers = zip(chunk["item_id"], seq_no, strict=True)
+        there = [row for row, (item_id, number) in enumerate(numbers) if number >= 0 and item_id not in expired][: end - passed]
         if any(seq_no[row] != chunk["seq_no"][row] for row in there):
             return None
         shown = there[max(query.offset - passed, 0) :]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from es_recsys.dataset import Profile
 from es_recsys.query import Query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request
+from es_recsys.serving.hidden_items import hidden_items
 from es_recsys.values.unicode import nfc
 
 __all__ = ["build_request", "query_identity", "query_kind"]
@@ -26,10 +28,18 @@ def build_request(
     vectors: Mapping[str, NDArray[np.float32]],
     filters: Sequence[Clause],
     now: float,
+    most_hidden_ids: float | None = None,
 ) -> Request:
-    """Return the request. Left out by default are what the user of a recommendation has seen, and dislikes everywhere.
+    """Return the request.
 
-    vectors: vector field -> query vector. filters: clauses of `query.filter`. now: epoch seconds. Raises InputError.
+    Left out by default are what the user of a recommendation has seen, and everywhere dislikes, items of muted authors and what
+    has expired.
+
+    vectors: vector field -> query vector. filters: clauses of `query.filter`. now: epoch seconds.
+    most_hidden_ids: how many of the last two are left out by id and not by a filter, which a block of users can't have (None: as
+    usual).
+
+    Raises InputError.
     """
     settings = policy.settings
     exclude = frozenset(query.exclude)
@@ -37,6 +47,12 @@ def build_request(
         exclude |= profile.disliked
         if query_kind(query) == "recommend":
             exclude |= profile.seen
+    # A search body runs on the caller's own index, which a filter on ours says nothing of.
+    most = math.inf if query.body is not None else most_hidden_ids
+    muted = frozenset() if profile is None else profile.muted
+    hidden, clauses = hidden_items(policy, muted, now, most)
+    exclude |= hidden
+    filters = [*filters, *clauses]
     if query.ids is not None:
         filters = [*filters, {"ids": {"values": list(query.ids)}}]
     return Request(
@@ -45,6 +61,7 @@ def build_request(
         vectors=vectors,
         filters=tuple(filters),
         exclude=exclude,
+        muted=muted,
         n=query.n,
         offset=query.offset,
         facets=query.facets,

@@ -39,8 +39,8 @@ def similar_items_request(
     known = {item_id: stored} if stored is not None else (yield from fetch_item_content(snapshot, (item_id,)))
     if item_id not in known:
         raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "Give the id of a loaded item.")
-    viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset())
-    disliked = profile.disliked if profile is not None else frozenset()
+    disliked, muted = (profile.disliked, profile.muted) if profile is not None else (frozenset(), frozenset())
+    viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset(), muted=muted)
     exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked
     plain = query.model_copy(update={"like": None, "exclude": exclude, "personalization": 1.0, "calibration": 0.0})
     request = build_request(plain, policy, viewer, {}, filters, now)

@@ -35,7 +35,7 @@ __all__ = [
     "stored_content",
 ]
 
-CONTENT_FIELDS = ("group_id", "categories", "brand", "tags", "price")
+CONTENT_FIELDS = ("group_id", "categories", "brand", "author", "tags", "price")
 _MAX_HISTORY = 2_000
 _IDS_PER_SEARCH = 500
 _MAX_STORED = 20
@@ -171,6 +171,7 @@ def item_content(source: Mapping[str, Any], fields: Sequence[str]) -> ItemConten
     return ItemContent(
         categories=tuple(source.get("categories", ())),
         brand=source.get("brand"),
+        author=source.get("author"),
         tags=tuple(source.get("tags", ())),
         price=source.get("price"),
         group_id=source.get("group_id"),

@@ -20,13 +20,15 @@ from es_recsys.values import (
     is_null_label,
     is_null_text,
     parse_bool,
+    parse_number,
     parse_price,
     parse_time,
 )
 
 __all__ = ["clean_attribute", "item_format_inference", "normalize_fields", "strip_markup"]
 
-_TEXT_FIELDS = ("title", "description", "brand")
+_TEXT_FIELDS = ("title", "description", "brand", "author")
+_NAME_FIELDS = ("brand", "author")
 _MEDIA_FIELDS = ("image", "audio")
 _ID_FIELDS = ("item_id", "group_id")
 _CACHED_LENGTH = 200
@@ -37,8 +39,9 @@ _ID, _NUMBER, _TIME = IdFormat(), NumberFormat(), TimeFormat()
 
 def item_format_inference(day_first: bool | None = None) -> FieldFormatInference:
     """Return the inference of formats for the fields of items."""
-    texts = {name: NullWordInference(named=name != "brand") for name in _TEXT_FIELDS}
-    return FieldFormatInference(ids=_ID_FIELDS, numbers=("price",), times=("created_at",), texts=texts, day_first=day_first)
+    texts = {name: NullWordInference(named=name not in _NAME_FIELDS) for name in _TEXT_FIELDS}
+    numbers, times = ("price", "stock"), ("created_at", "expires_at")
+    return FieldFormatInference(ids=_ID_FIELDS, numbers=numbers, times=times, texts=texts, day_first=day_first)
 
 
 def normalize_fields(
@@ -115,6 +118,12 @@ def _price(value: Any, formats: FieldFormats) -> tuple[float, str | None] | None
     return None if amount is None else (amount, currency)
 
 
+def _stock(value: Any, formats: FieldFormats) -> float | None:
+    amount = parse_number(value, formats.numbers.get("stock", _NUMBER))
+    # What was sold before it came in is a stock below 0 in many systems.
+    return None if amount is None else max(amount, 0.0)
+
+
 def _labels(name: str, value: Any, list_format: ListFormat | None) -> Sequence[str] | None:
     # A catalogue has far fewer categories than items.
     cached = type(value) is str and len(value) <= _CACHED_LENGTH
@@ -132,6 +141,8 @@ _cached_labels = lru_cache(maxsize=4_096)(_uncached_labels)
 _PARSERS: Mapping[str, Callable[[Any, FieldFormats], Any]] = {
     "price": _price,
     "created_at": lambda value, formats: parse_time(value, formats.times.get("created_at", _TIME)),
+    "expires_at": lambda value, formats: parse_time(value, formats.times.get("expires_at", _TIME)),
+    "stock": lambda value, formats: _stock(value, formats),
     "available": lambda value, formats: parse_bool(value),
 }
 
@@ -164,6 +175,8 @@ def _text_of_list(name: str, values: Iterable[Any], words: Collection[str]) -> s
     if name in _MEDIA_FIELDS:
         return next(texts, None)
     found = list(texts)
+    if name == "author":
+        return ", ".join(found) or None
     if name != "description" and len(found) > 1:
         raise ValueError("is a list, not one text")
     return "\n".join(found) or None

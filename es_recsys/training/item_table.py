@@ -79,6 +79,8 @@ def table_of(items: Sequence[Item], vectors: dict[str, NDArray[np.float32]] | No
 def _attributes(items: Sequence[Item]) -> dict[str, list[tuple[str, ...]]]:
     """Return tags and attributes as words; numbers and dates are no such words, a yes or no is one."""
     found = {"tags": [one.tags for one in items]}
+    if any(one.author for one in items):
+        found["author"] = [(one.author,) if one.author else () for one in items]
     for name in sorted({name for one in items for name in one.attributes}):
         values = [_words(one.attributes.get(name)) for one in items]
         if any(values):

@@ -49,7 +49,7 @@ def test_the_same_arguments_give_the_same_store() -> None:
 
 def test_the_store_is_the_one_that_other_machines_make() -> None:
     # Changes with any change of the words or rules; then the new value is right. It must not differ between machines.
-    assert fingerprint(sample_store(seed=3, items=50, users=6, days=30))[:16] == "6f7864992b6f3b5d"
+    assert fingerprint(sample_store(seed=3, items=50, users=6, days=30))[:16] == "2844cd164d330cc0"
 
 
 def test_another_seed_gives_another_store() -> None:
@@ -116,7 +116,7 @@ def test_items_are_complete_and_their_texts_written() -> None:
         assert item.price is not None and 0.9 * kind.price[0] <= item.price <= 1.05 * kind.price[1]
         assert item.description.count(".") >= 3 and not {"{", "}", "  "} & set(item.description)
         assert len(item.title.split()) >= 3
-        assert isinstance(item.attributes["stock"], int) and (item.attributes["stock"] == 0) == (not item.available)
+        assert item.stock is not None and (item.stock == 0) == (not item.available)
         assert isinstance(item.attributes["rating"], float) and 1.0 <= item.attributes["rating"] <= 5.0
     assert len({item.description for item in store().items}) == 600
 
