@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from es_recsys import arguments, engine
-from es_recsys.answer_methods import AnswerMethods, Id, Ids, make_query
+from es_recsys.answer_methods import AnswerMethods, Filter, Id, Ids, make_query
 from es_recsys.batching import batched
 from es_recsys.dataset import Profile
 from es_recsys.engine.time_budget import within_budget
@@ -25,6 +25,7 @@ from es_recsys.serving.drivers import AsyncDriver
 from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import ErasureReport, RecordingReport
 from es_recsys.serving.snapshot import ServingSnapshot
+from es_recsys.serving.trending import AuthorToFollow, authors_to_follow, trending
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
@@ -276,6 +277,29 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """Return what is known of a user; an empty profile where nothing is."""
         return self.workspace.run(_reads_profile(user_id))
 
+    def trending(
+        self,
+        user_id: Id | None = None,
+        *,
+        hours: float = 1.0,
+        circle: bool = False,
+        n: int = 10,
+        offset: int = 0,
+        filter: Filter = (),
+        exclude: Ids = (),
+    ) -> Answer:
+        """Return what more is done with now than usual, leaving out what a given user has seen, dislikes or mutes.
+
+        hours: length of the time that is now. circle: only what those do whom the user follows, or who read alike.
+        """
+        return self.workspace.run(
+            _trends(self.workspace, hours, circle, user_id=user_id, n=n, offset=offset, filter=filter, exclude=exclude)
+        )
+
+    def authors_to_follow(self, user_id: Id, *, n: int = 10) -> list[AuthorToFollow]:
+        """Return authors whom a user might follow: those whom others follow and read who read alike."""
+        return self.workspace.run(_to_follow(self.workspace, user_id, n))
+
     def delete_user(self, user_id: Id) -> ErasureReport:
         """Erase a user: events, profile, answer log.
 
@@ -510,6 +534,26 @@ class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answe
         """See `Client.get_user_profile`."""
         return await self._run(_reads_profile(user_id))
 
+    async def trending(
+        self,
+        user_id: Id | None = None,
+        *,
+        hours: float = 1.0,
+        circle: bool = False,
+        n: int = 10,
+        offset: int = 0,
+        filter: Filter = (),
+        exclude: Ids = (),
+    ) -> Answer:
+        """See `Client.trending`."""
+        return await self._run(
+            _trends(self.workspace, hours, circle, user_id=user_id, n=n, offset=offset, filter=filter, exclude=exclude)
+        )
+
+    async def authors_to_follow(self, user_id: Id, *, n: int = 10) -> list[AuthorToFollow]:
+        """See `Client.authors_to_follow`."""
+        return await self._run(_to_follow(self.workspace, user_id, n))
+
     async def delete_user(self, user_id: Id) -> ErasureReport:
         """See `Client.delete_user`."""
         return await self._in_thread(self._client.delete_user, user_id)
@@ -556,6 +600,18 @@ def _checked(query: Query) -> Query:
     if not isinstance(query, Query):
         raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
     return query
+
+
+def _trends(work: Workspace, hours: float, circle: bool, **given: Any) -> MakeFlow[Answer]:
+    query = make_query(**given)
+    length = arguments.optional_number("hours", hours, least=1e-3, most=24.0 * 366) or 1.0
+    in_circle = arguments.flag("circle", circle)
+    return lambda snapshot: trending(snapshot, work.events, query, length, time.time(), circle=in_circle)
+
+
+def _to_follow(work: Workspace, user_id: Id, n: int) -> MakeFlow[list[AuthorToFollow]]:
+    query = make_query(user_id=arguments.one_id("user_id", user_id), n=n)
+    return lambda snapshot: authors_to_follow(snapshot, work.events, query, query.n, time.time())
 
 
 def _reads_profile(user_id: Id) -> MakeFlow[Profile]:

@@ -676,6 +676,14 @@ class ForwardIndex:
             found[positions] = segment.created_at[there]
         return found
 
+    def authors(self, rows: NDArray[np.int64]) -> list[str | None]:
+        """Return the author (n,) of each row, None where none is known or the row is -1."""
+        found: list[str | None] = [None] * len(rows)
+        for segment, positions, there in self._segments(rows):
+            for position, author in zip(positions.tolist(), _names(segment.authors, segment.author_idx[there]), strict=True):
+                found[position] = author
+        return found
+
     def seq_no(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the numbers (n,) of the items' last writes; -1 where the row is."""
         found = np.full(len(rows), -1, np.int64)

@@ -154,6 +154,17 @@ class SearchSettings(BaseModel):
         " with those that need no request.",
     )
     freshness_days: float = Field(default=30.0, gt=0, description="Age at which an item's recency is half, in days.")
+    popularity_hours: float = Field(default=720.0, gt=0, description="Half-life of the counts of what is popular, in hours.")
+    trend_hours: float = Field(default=72.0, gt=0, description="Half-life of the counts of what is rising, in hours.")
+    max_per_author: int = Field(
+        default=0, ge=0, description="Items of one author on a page, before those of others come (0: any number)."
+    )
+    new_authors: float = Field(
+        default=0.0, ge=0, le=1, description="Share of a page of recommendations for authors whom the user doesn't know."
+    )
+    fixed_weights: dict[str, float] = Field(
+        default={}, description="Weights of retrievers in recommendations to known users, whatever training and tuning choose."
+    )
     weights: FusionWeights = Field(
         default=FusionWeights(), description="Weight of each retriever by situation, where neither training nor tuning chose it."
     )

@@ -11,9 +11,11 @@ from es_recsys.cli.doctor import doctor
 from es_recsys.cli.engine import engine
 from es_recsys.cli.evaluate import evaluate, report
 from es_recsys.cli.index import index
+from es_recsys.cli.init import init
 from es_recsys.cli.options import shared_options
 from es_recsys.cli.serve import keys, serve
 from es_recsys.cli.train import train
+from es_recsys.cli.trending import authors, trending
 from es_recsys.cli.tune import tune
 from es_recsys.cli.users import erase, profile, profiles, segments
 from es_recsys.renamed import ARGUMENTS, COMMANDS, warn_renamed
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 app.add_typer(engine, name="engine", help="Start, stop or check the embedded Elasticsearch.", rich_help_panel="Set-up")
 app.command("doctor", rich_help_panel="Set-up")(doctor)
+app.command("init", rich_help_panel="Set-up")(init)
 app.command("demo", rich_help_panel="Set-up")(demo)
 app.add_typer(items, name="items", help="Load, sync or delete items.", rich_help_panel="Data")
 app.add_typer(events, name="events", help="Load events.", rich_help_panel="Data")
@@ -56,6 +59,8 @@ app.command("recommend", rich_help_panel="Answers")(recommend)
 app.command("similar", rich_help_panel="Answers")(similar)
 app.command("bought-together", rich_help_panel="Answers")(bought_together)
 app.command("rank", rich_help_panel="Answers")(rank)
+app.command("trending", rich_help_panel="Answers")(trending)
+app.command("authors", rich_help_panel="Answers")(authors)
 app.add_typer(batch, name="batch", help="Recommend or search for a file of requests.", rich_help_panel="Answers")
 app.add_typer(profile, name="profile", help="Show the profile of a user.", rich_help_panel="Users")
 app.command("segments", rich_help_panel="Users")(segments)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from es_recsys.cli.init import SCENARIOS, scenario_file
 from es_recsys.cli.options import before_command
 from es_recsys.cli.printing import say, show_report, table
 from es_recsys.cli.progress_bar import progress
@@ -36,6 +37,7 @@ def demo(
     items: Annotated[int, typer.Option(min=200, help="Number of products.")] = 2_000,
     shoppers: Annotated[int, typer.Option(min=50, help="Number of shoppers.")] = 500,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same store.")] = 7,
+    scenario: Annotated[str, typer.Option(help=f"What the store is like: {', '.join(SCENARIOS)}.")] = "shop",
     url: Annotated[
         str | None, typer.Option(help="Elasticsearch URL (default: a node of its own).", rich_help_panel="Global options")
     ] = None,
@@ -44,13 +46,19 @@ def demo(
     from es_recsys.client import Client
     from es_recsys.sample import sample_store
 
+    if scenario != "shop":
+        from es_recsys.cli.feed_demo import show_feed
+
     with _folder() as folder:
-        settings = _settings(url or before_command(context).get("url"), folder)
+        settings = _settings(url or before_command(context).get("url"), folder, scenario)
         started = time.monotonic()
         _head("A real Elasticsearch")
         with Client(settings=settings, keep=False) as client:
             say(f"at {client.workspace.address}, in {time.monotonic() - started:.1f} s")
             try:
+                if scenario != "shop":
+                    show_feed(client, scenario, seed)
+                    return
                 store = sample_store(seed=seed, items=items, users=shoppers, end=datetime.now(UTC))
                 _load(client, store, folder)
                 _show(client, store)
@@ -60,10 +68,11 @@ def demo(
                 _drop(client)
 
 
-def _settings(url: str | None, folder: Path) -> Settings:
+def _settings(url: str | None, folder: Path, scenario: str) -> Settings:
     from es_recsys.settings import load_settings
 
-    return load_settings(url=url, index="demo", home=folder / "home")
+    config = None if scenario == "shop" else scenario_file(scenario)
+    return load_settings(config, url=url, index="demo", home=folder / "home")
 
 
 @contextmanager

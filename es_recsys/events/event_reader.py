@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
+from es_recsys.batching import batched
 from es_recsys.events.actors import user_of
 from es_recsys.events.database import Database
 from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
@@ -19,6 +20,7 @@ from es_recsys.ratings import FIVE_STARS, RatingScale
 __all__ = ["EventReader", "type_column", "value_column"]
 
 _PAGE = 20_000
+_ACTORS = 500
 
 
 def value_column(store: str, scale: RatingScale = FIVE_STARS) -> sa.ColumnElement[float | None]:
@@ -53,6 +55,32 @@ class EventReader:
         self._database = database
         self._store = store
         self._queries: dict[RatingScale, sa.Select[Any]] = {}
+
+    def done_since(
+        self, since: float, actors: Sequence[str] | None, limit: int
+    ) -> list[tuple[str, str, str, float | None, float]]:
+        """Return (actor, item_id, event_type, value, time) of events since a time that count, the newest first."""
+        event = EVENTS.c
+        when = sa.func.coalesce(event.time, event.received_at)
+        conditions = [event.store == self._store, when >= since, event.quarantine.is_(None), event.item_id.is_not(None)]
+        columns = (event.actor, event.item_id, event.event_type, event.value, when)
+        found: list[tuple[str, str, str, float | None, float]] = []
+        parts = [None] if actors is None else list(batched(actors, _ACTORS))
+        with self._database.reading() as connection:
+            for part in parts:
+                own = [] if part is None else [event.actor.in_(part)]
+                query = sa.select(*columns).where(*conditions, *own).order_by(event.row_no.desc()).limit(limit)
+                found += [tuple(row) for row in connection.execute(query)]
+        return found
+
+    def actors_of(self, item_ids: Sequence[str], limit: int) -> list[tuple[str, str, str, float | None]]:
+        """Return (actor, item_id, event_type, value) of the newest events on items that count."""
+        event = EVENTS.c
+        conditions = [event.store == self._store, event.quarantine.is_(None), event.item_id.in_(item_ids)]
+        columns = (event.actor, event.item_id, event.event_type, event.value)
+        with self._database.reading() as connection:
+            query = sa.select(*columns).where(*conditions).order_by(event.row_no.desc()).limit(limit)
+            return [tuple(row) for row in connection.execute(query)]
 
     def _select(self) -> sa.Select[Any]:
         """Return the columns of a StoredEvent, by the scale that ratings are on now."""

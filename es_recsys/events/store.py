@@ -159,6 +159,19 @@ class EventStore:
         """
         return self._reader.item_ids(event_types)
 
+    def done_since(
+        self, since: float, actors: Sequence[str] | None = None, limit: int = 100_000
+    ) -> list[tuple[str, str, str, float | None, float]]:
+        """Return (actor, item_id, event_type, value, time) of the newest events since a time, epoch seconds, that count.
+
+        actors: of these alone. limit: events at most, of 500 actors each where actors are given.
+        """
+        return self._reader.done_since(since, actors, limit)
+
+    def actors_of(self, item_ids: Sequence[str], limit: int = 20_000) -> list[tuple[str, str, str, float | None]]:
+        """Return (actor, item_id, event_type, value) of the newest events on items (or authors) that count, `limit` at most."""
+        return self._reader.actors_of(item_ids, limit)
+
     def actors_with(self, event_type: str) -> list[str]:
         """Return the actors with an event of this type that counts, in order."""
         return self._reader.actors_with(event_type)

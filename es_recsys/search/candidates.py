@@ -177,7 +177,7 @@ def needs_rest(
 
 def _reordered(request: Request, user: UserState, policy: RankingPolicy, window: int) -> int:
     """Return how many of the best hits may be put in another order. window: those that a learned ranking orders."""
-    reranked = request.is_reordered or policy.exploration is not None or user.interests is not None
+    reranked = request.is_reordered or request.arranges_authors or policy.exploration is not None or user.interests is not None
     return max(window, RERANK_DEPTH if reranked else 0)
 
 

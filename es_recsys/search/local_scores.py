@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request
-from es_recsys.search.retrievers import RECENCY, recency_pivot_hours
+from es_recsys.search.retrievers import AUTHOR, RECENCY, recency_pivot_hours
 
-__all__ = ["has_local_candidates", "local_scores", "recency_scores"]
+__all__ = ["author_scores", "has_local_candidates", "local_scores", "recency_scores"]
 
 _HOUR_S = 3_600.0
 
@@ -45,6 +46,8 @@ def local_scores(
     for name, query in queries.items():
         if name == RECENCY:
             found[name] = recency_scores(request, policy, forward.created_at(rows))
+        elif name == AUTHOR:
+            found[name] = author_scores(request, policy, query, forward, rows)
         elif "knn" in query and query["knn"]["field"] in forward.dims:
             by_field.setdefault(query["knn"]["field"], []).append(name)
     for field, names in by_field.items():
@@ -61,3 +64,15 @@ def recency_scores(request: Request, policy: RankingPolicy, created_at: NDArray[
     """Return what `distance_feature` scores (n,): 1 for an item made now, 1/2 at the pivot's age; NaN stays."""
     pivot = recency_pivot_hours(policy) * _HOUR_S
     return pivot / (pivot + np.abs(request.now - created_at))
+
+
+def author_scores(
+    request: Request, policy: RankingPolicy, query: Clause, forward: ForwardIndex, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return what the query for authors scores rows (n,): the author's weight times the item's recency, else 0."""
+    weights: dict[str | None, float] = {}
+    for clause in query["bool"]["should"]:
+        author = clause["bool"]["filter"][0]["term"]["author"]
+        weights[author] = clause["bool"]["must"][0]["distance_feature"]["boost"]
+    found = np.array([weights.get(author, 0.0) for author in forward.authors(rows)], np.float64)
+    return found * np.nan_to_num(recency_scores(request, policy, forward.created_at(rows)))

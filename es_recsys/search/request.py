@@ -58,6 +58,8 @@ class Request:
     picture or a sound. filters: clauses that every hit meets. exclude: ids of items or products that never appear; demote: of
     products that come after all others, but where the words name one item. muted: authors whose items never appear; those that
     are known are among `exclude`, or left out by `filters`. n, offset: the page.
+    max_per_author: items of one author on a page (0: any number). new_authors: share of a page for authors whom the user doesn't
+    know.
     facets: whether matches are counted by value. explain: whether hits name the user's items that they are there for.
     by_body: whether a search body of the caller's found the candidates (see `body_window`).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). popularity_dial: -1 (niche) to 1
@@ -70,6 +72,8 @@ class Request:
     filters: tuple[Clause, ...] = ()
     exclude: frozenset[str] = frozenset()
     demote: frozenset[str] = frozenset()
+    max_per_author: int = 0
+    new_authors: float = 0.0
     muted: frozenset[str] = frozenset()
     n: int = 10
     offset: int = 0
@@ -100,12 +104,17 @@ class Request:
     @property
     def is_reordered(self) -> bool:
         """Whether the best are to be put in another order than that of their scores."""
-        return self.orders_by_content or self.popularity_dial != 0.0
+        return self.diversity > 0.0 or self.calibration > 0.0 or self.popularity_dial != 0.0
 
     @property
     def orders_by_content(self) -> bool:
         """Whether what the items are has a say in their order."""
-        return self.diversity > 0.0 or self.calibration > 0.0
+        return self.diversity > 0.0 or self.calibration > 0.0 or self.arranges_authors
+
+    @property
+    def arranges_authors(self) -> bool:
+        """Whether a page depends on who made its items."""
+        return self.max_per_author > 0 or self.new_authors > 0.0
 
     @property
     def end(self) -> int:
@@ -120,8 +129,8 @@ class UserState:
     its best items; raw scores may be negative. scorers: model -> scores of any items, for neighbours models; without one an
     item outside the model's list scores 0. history: what the user did. affinities: field -> value -> share. price: mean and
     spread of log1p(price). strength: sum of absolute event weights. interests: None for one interest alone.
-    explainers: model -> the user's items that an item is recommended for. listed: retriever -> its list as rows, the only part
-    that changes (see `word_matches`).
+    followed: names of authors. explainers: model -> the user's items that an item is recommended for. listed: retriever -> its
+    list as rows, the only part that changes (see `word_matches`).
     """
 
     tastes: Mapping[str, Taste] = field(default_factory=dict)
@@ -130,6 +139,7 @@ class UserState:
     scorers: Mapping[str, Scorer] = field(default_factory=dict)
     history: History = field(default_factory=History)
     affinities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    followed: frozenset[str] = frozenset()
     price: tuple[float, float] | None = None
     strength: float = 0.0
     interests: Interests | None = None
@@ -142,6 +152,7 @@ class UserState:
         return (
             bool(self.factors)
             or any(self.neighbours.values())
+            or bool(self.followed)
             or any(taste.long is not None or taste.short is not None for taste in self.tastes.values())
         )
 

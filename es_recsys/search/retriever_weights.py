@@ -217,6 +217,7 @@ def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dic
     Training chooses models by what they do together. So where the store has a table without a query, that table alone decides
     for models, popularity and recency, and in a search the models share a fixed part in the same proportions. A kind of searches
     has the weights of a search with its own before them.
+    What `fixed_weights` of the settings say of a recommendation holds whatever was chosen.
     models: the collaborative models that take part.
     """
     models = set(models)
@@ -229,7 +230,8 @@ def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dic
     elif name == "query" and trained is not None:
         total = math.fsum(max(trained.get(model, 0.0), 0.0) for model in models) or 1.0
         given = {**given, **{model: MODELS_SHARE * trained.get(model, 0.0) / total for model in models}}
-    return {**given, **policy.retriever_weights.get(name, {})}
+    fixed = policy.settings.fixed_weights if name == "no_query" else {}
+    return {**given, **policy.retriever_weights.get(name, {}), **fixed}
 
 
 def _personal_table(user: UserState, policy: RankingPolicy, models: Sequence[str]) -> dict[str, float]:

@@ -20,6 +20,7 @@ from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserStat
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
+    "AUTHOR",
     "INTEREST",
     "LEXICAL",
     "MAX_LIST_IDS",
@@ -28,6 +29,7 @@ __all__ = [
     "RETRIEVERS",
     "Retriever",
     "active_retrievers",
+    "author_weights",
     "contributes_candidates",
     "ranked_list",
     "recency_pivot_hours",
@@ -42,6 +44,9 @@ POPULARITY = "popularity"
 RECENCY = "recency"
 """Name of the retriever whose items exploration tries."""
 
+AUTHOR = "author"
+"""Name of the retriever of followed and liked authors."""
+
 INTEREST = "interest"
 """Name of an interest's retriever, before its number; and of the weight that all of them share."""
 
@@ -49,6 +54,8 @@ MAX_LIST_IDS = 300
 """Ids of a list (popularity, a neighbours model) that a retriever looks up."""
 
 _LONG_TERM_SHARE = 0.6
+# A followed author counts 1, the one most liked of the others a little less; so many authors are searched for.
+_LIKED_AUTHOR, _MAX_AUTHORS = 0.8, 50
 
 BuildQuery = Callable[[Request, UserState, RankingPolicy], Clause | None]
 
@@ -124,6 +131,29 @@ def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
     return {"distance_feature": {"field": "created_at", "origin": int(request.now * 1_000), "pivot": pivot}}
 
 
+def _author(request: Request, user: UserState, policy: RankingPolicy) -> Clause | None:
+    """Search for what followed and liked authors made; each item scores its author's weight times its recency."""
+    fields, weights = policy.metadata.fields, author_weights(user)
+    if not weights or "author" not in fields or "created_at" not in fields:
+        return None
+    pivot, now = f"{recency_pivot_hours(policy)}h", int(request.now * 1_000)
+    should: list[Clause] = []
+    for author, weight in weights.items():
+        recency = {"field": "created_at", "origin": now, "pivot": pivot, "boost": weight}
+        should.append({"bool": {"must": [{"distance_feature": recency}], "filter": [{"term": {"author": author}}]}})
+    return {"bool": {"should": should, "minimum_should_match": 1}}
+
+
+def author_weights(user: UserState) -> dict[str, float]:
+    """Return author -> weight, from above 0 to 1, of those whom the user follows or whose items they liked, the highest first."""
+    liked = user.affinities.get("author", {})
+    most = max(liked.values(), default=1.0)
+    weights = {author: _LIKED_AUTHOR * share / most for author, share in liked.items()}
+    weights |= dict.fromkeys(user.followed, 1.0)
+    best = sorted(weights.items(), key=lambda each: (-each[1], each[0]))
+    return dict(best[:_MAX_AUTHORS])
+
+
 def recency_pivot_hours(policy: RankingPolicy) -> int:
     """Return the age at which recency scores a half."""
     return max(round(policy.settings.freshness_days * 24), 1)
@@ -148,6 +178,7 @@ RETRIEVERS: Mapping[str, Retriever] = {
         *_content_retrievers(),
         Retriever(POPULARITY, "list", _popularity),
         Retriever(RECENCY, "unit", _recency),
+        Retriever(AUTHOR, "unit", _author, personalized=True),
     )
 }
 """The retrievers that every store has; `active_retrievers` adds those of models and interests."""

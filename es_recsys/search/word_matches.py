@@ -16,10 +16,10 @@ from es_recsys.forward_index import ForwardIndex
 from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
 from es_recsys.search.joined_search import words_scores
-from es_recsys.search.local_scores import recency_scores
+from es_recsys.search.local_scores import author_scores, recency_scores
 from es_recsys.search.query_dsl import Body, Clause, Response, hits_of, is_partial, item_ids_of
 from es_recsys.search.request import ListedRows, RankingPolicy, Request, UserState
-from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, RECENCY, Retriever, ranked_list
+from es_recsys.search.retrievers import AUTHOR, LEXICAL, MAX_LIST_IDS, RECENCY, Retriever, ranked_list
 from es_recsys.search.scales import scaled_products
 from es_recsys.top_k import top_k
 
@@ -136,6 +136,8 @@ def _scores(
     """Return what a retriever scores rows (n,), about; inner products as they are, all else on its scale."""
     if retriever.name == RECENCY:
         return np.nan_to_num(recency_scores(request, policy, forward.created_at(rows)))
+    if retriever.name == AUTHOR:
+        return author_scores(request, policy, query, forward, rows)
     if retriever.scale == "list":
         return _list_scores(_listed(forward, retriever, user, policy), rows)
     products = forward.rough_scores_of(query["knn"]["field"], rows, query["knn"]["query_vector"]).astype(np.float64)

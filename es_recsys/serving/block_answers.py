@@ -26,6 +26,7 @@ from es_recsys.search.block_ranking import ModelRows, RankedRows, rank_block
 from es_recsys.search.features import base_features
 from es_recsys.search.interests import Interests, find_interests_of_users
 from es_recsys.search.request import Explainer, Request, UserState
+from es_recsys.search.retrievers import AUTHOR
 from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.joined_flows import run_all
@@ -59,6 +60,8 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
         and UserKNN.name not in snapshot.models
         and not snapshot.rankers.keys() & {"no_query", "new_user"}
         and settings.fusion == "weighted"
+        and not (settings.max_per_author or settings.new_authors)
+        and AUTHOR not in {**settings.weights.no_query, **settings.fixed_weights}
         and not settings.log_features
         and query_kind(query) == "recommend"
         and query.session_id is None
@@ -206,6 +209,7 @@ class BlockAnswering:
                 factors={name: rows[k] for name, rows in vectors.items() if rows[k].any()},
                 history=profile.history,
                 affinities=profile.affinities,
+                followed=profile.followed,
                 price=profile.price,
                 strength=profile.strength,
                 interests=interests[k],

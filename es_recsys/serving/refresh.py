@@ -19,7 +19,7 @@ from es_recsys.index.items_report import ItemsReport
 from es_recsys.index.sequence_numbers import write_state
 from es_recsys.index.stored_metadata import read_metadata
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models.popularity import Popularity
+from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.progress import Progress
 from es_recsys.serving.product_groups import fetch_item_groups, grouping_version
 from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
@@ -199,14 +199,19 @@ def count_popularity(work: Workspace, events: EventArrays | None = None) -> None
     position = store.log_position()
     if events is not None and events.position[1:] != position[1:]:
         events = None
-    went_by = [dict(sorted(metadata.event_weights.items())), store.rating_scale.to_setting(), grouping_version(metadata)]
+    search = work.settings.search
+    config = PopularityConfig(search.popularity_hours / 24.0, search.trend_hours / 24.0)
+    weights, scale = dict(sorted(metadata.event_weights.items())), store.rating_scale.to_setting()
+    went_by: list[Any] = [weights, scale, grouping_version(metadata)]
+    if config != PopularityConfig():
+        went_by.append([config.half_life_days, config.trend_half_life_days])
     popularity = None
     if events is not None and events.since is not None:
         popularity = _popularity_with(work, metadata, events, now, went_by)
         events = None if popularity is None else events
     if popularity is None:
         data = load_interactions(work, metadata, now) if events is None else interactions_of(work, metadata, events, now)
-        popularity = Popularity().fit(data, np.random.default_rng(0)) if len(data.items) else None
+        popularity = Popularity(config).fit(data, np.random.default_rng(0)) if len(data.items) else None
     if events is not None:
         position = events.position
     # What lies ahead is to be counted when its time has come.

@@ -62,6 +62,8 @@ def build_request(
         filters=tuple(filters),
         exclude=exclude,
         muted=muted,
+        max_per_author=settings.max_per_author if query.ids is None else 0,
+        new_authors=settings.new_authors if query_kind(query) == "recommend" else 0.0,
         n=query.n,
         offset=query.offset,
         facets=query.facets,

@@ -75,6 +75,7 @@ def build_user_state(models: Mapping[str, Model], profile: Profile, exclude: fro
         scorers={name: model.scorer(profile.history) for name, model in models.items()},
         history=profile.history,
         affinities=profile.affinities,
+        followed=profile.followed,
         price=profile.price,
         strength=profile.strength,
         explainers={name: partial(model.explain, profile.history) for name, model in models.items()},

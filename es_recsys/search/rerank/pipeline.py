@@ -1,8 +1,9 @@
 """The order in which the scored candidates are shown.
 
-A learned ranking comes first, then the popularity dial and diversity, then each interest gets its slots, then calibration, each
-on the order before it. In a search that names one item neither popularity nor calibration count. What is left to chance comes
-last, within the slots of each interest, and not beside a dial, which parts what is near in score on purpose.
+A learned ranking comes first, then the popularity dial and diversity, then each interest gets its slots, then calibration, then
+the authors of a recommendation are arranged, each on the order before it. In a search that names one item neither popularity nor
+calibration count. What is left to chance comes last, within the slots of each interest, and not beside a dial, which parts what
+is near in score on purpose.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.exploration import RERANK_DEPTH, ExploredOrder, explore
 from es_recsys.search.interests import Interests, allocate_slots, nearest_interest
 from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.rerank.authors import arrange_authors
 from es_recsys.search.rerank.calibration import calibrate
 from es_recsys.search.rerank.diversity import diversify, labels_of, similarities
 from es_recsys.search.rerank.learned_ranking import LearnedOrder
@@ -51,6 +53,8 @@ def rerank(
         pool = allocate_slots(pool, [interest_of[row] for row in pool], user.interests.shares, request.personalization)
     if request.calibration > 0.0 and by_kind:
         pool = _calibrated(request, user, scored, pool, values)
+    if request.arranges_authors and not request.has_query:
+        pool = _with_authors_arranged(request, user, scored, pool)
     rows = [*pool, *rest]
     if policy.exploration is None or request.is_reordered:
         return ExploredOrder(rows)
@@ -102,6 +106,13 @@ def _calibrated(
     categories = [scored.source(row).get("categories", ()) for row in pool]
     history = user.affinities.get("categories", {})
     order = calibrate(values.tolist(), categories, history, request.calibration, request.end)
+    return [pool[rank] for rank in order]
+
+
+def _with_authors_arranged(request: Request, user: UserState, scored: ScoredCandidates, pool: Sequence[int]) -> list[int]:
+    authors = [scored.source(row).get("author") for row in pool]
+    known = user.followed | user.affinities.get("author", {}).keys()
+    order = arrange_authors(authors, known, request.n, request.max_per_author, request.new_authors)
     return [pool[rank] for rank in order]
 
 
