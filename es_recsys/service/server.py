@@ -19,6 +19,8 @@ from es_recsys.settings import Settings
 
 __all__ = ["bind", "serve"]
 
+_WORKER_STARTS_S = 120
+
 
 def bind(settings: Settings, host: str, port: int) -> socket.socket:
     """Return a socket that listens there.
@@ -57,6 +59,8 @@ def serve(settings: Settings, listening: socket.socket, workers: int = 1) -> Non
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=settings.service.shutdown_s,
+        # One that is still importing, on a busy machine, would be ended and started anew without end.
+        timeout_worker_healthcheck=_WORKER_STARTS_S,
         lifespan="on",
     )
     set_up_logs()
