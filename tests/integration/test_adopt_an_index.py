@@ -269,7 +269,7 @@ def test_the_commands_of_the_docs_lead_to_personal_answers(
     names = {"products": make_odd_index(es, store_name, 40), "ubi_events": f"{store_name}_ubi_events"}
     bulk(es, ({"_index": names["ubi_events"], "_source": each} for each in clicks(40)), refresh=True)
     page = (Path(__file__).parents[2] / "docs" / "existing-index.md").read_text(encoding="utf-8")
-    block = page.split("## In five commands")[1].split("```")[1]
+    block = page.split("## In five commands")[1].split("```")[1].removeprefix("sh")
     commands = [shlex.split(line) for line in block.strip().splitlines()[1:]]
     assert len(commands) == 4
     for name, value in _environment(plain).items():

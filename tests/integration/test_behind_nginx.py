@@ -78,7 +78,7 @@ def test_six_commands_lead_to_a_personal_answer(es: Elasticsearch, address: str,
     }
     bulk(es, ({"_index": replaced["ubi_events"], "_source": each} for each in clicks(40)), refresh=True)
     page = (Path(__file__).parents[2] / "docs" / "existing-index.md").read_text(encoding="utf-8")
-    block = page.split("## Behind TLS")[1].split("```")[1]
+    block = page.split("## Behind TLS")[1].split("```")[1].removeprefix("sh")
     assert len(re.sub(r"\\\n", "", block).strip().splitlines()) == 6
     for written, meant in replaced.items():
         assert written in block
