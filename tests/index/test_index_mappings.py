@@ -74,9 +74,9 @@ def test_field_types_are_those_one_can_filter_by() -> None:
     mapping["properties"]["attributes"]["properties"] = {"year": {"type": "double"}, "colour": {"type": "keyword"}}
     assert mappings.filterable_fields(mapping) == {
         "item_id": "keyword", "group_id": "keyword", "title.keyword": "keyword",
-        "categories": "keyword", "tags": "keyword", "brand": "keyword", "price": "double",
-        "currency": "keyword", "created_at": "date", "available": "boolean", "attributes.year": "double",
-        "attributes.colour": "keyword",
+        "categories": "keyword", "tags": "keyword", "brand": "keyword", "author": "keyword",
+        "price": "double", "currency": "keyword", "created_at": "date", "expires_at": "date", "stock": "double",
+        "available": "boolean", "attributes.year": "double", "attributes.colour": "keyword",
     }  # fmt: skip
 
 

@@ -183,7 +183,7 @@ def test_what_was_meant_is_suggested_or_found(stores: Callable[[str], Client], l
     typed, meant = SUGGESTED[language]
     answer = stores(language).search(typed)
     expected = _ids(stores(language), meant)[:1]
-    assert answer.ranking.suggestion == meant or [hit.item_id for hit in answer.hits[:1]] == expected
+    assert answer.ranking.suggestion == meant or [int(hit.item_id) for hit in answer.hits[:1]] == expected
 
 
 @pytest.mark.parametrize("language", list(CATALOGUES))

@@ -263,7 +263,7 @@ EXPECTED: dict[str, list[dict[str, Any]]] = {
         {"event_type": "view", "user_id": "0", "item_id": "947", "order": 1},
     ],
     "bookcrossing-BX-Books.csv": [
-        {"item_id": "0195153448", "title": "Été", "brand": "Kern Press", "attributes": {"author": "M. Kern", "year": 2002}},
+        {"item_id": "0195153448", "title": "Été", "brand": "Kern Press", "author": "M. Kern", "attributes": {"year": 2002}},
     ],
     "bookcrossing-BX-Book-Ratings.csv": [
         {"event_type": "view", "user_id": "276725", "item_id": "0195153448", "order": 0},
