@@ -259,7 +259,8 @@ def test_twenty_thousand_documents_need_no_more_memory_than_half_of_them(
     assert all_read < 1.3 * some + 1, f"{some:.1f} MiB for half of them, {all_read:.1f} MiB for all"
     some = peak(lambda: sync_items(work, _source(name, query=half)))
     whole = peak(lambda: sync_items(work, _source(name)))
-    assert whole < 1.3 * some + 4, f"{some:.1f} MiB for half of them, {whole:.1f} MiB for all"
+    # Of the half that is new chunks are on their way, more of them to a slow Elasticsearch; twice as much would be 35 MiB.
+    assert whole < 1.3 * some + 8, f"{some:.1f} MiB for half of them, {whole:.1f} MiB for all"
     assert es.count(index=f"{work.settings.index}-items")["count"] == 20_000
 
 
