@@ -26,7 +26,7 @@ from es_recsys.serving.operations import Flow, MultiGet
 from es_recsys.serving.recording import ErasureReport, RecordingReport
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.trending import AuthorToFollow, authors_to_follow, trending
-from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
+from es_recsys.serving.user_profiles import user_profile
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Event, Item
@@ -616,13 +616,7 @@ def _to_follow(work: Workspace, user_id: Id, n: int) -> MakeFlow[list[AuthorToFo
 
 def _reads_profile(user_id: Id) -> MakeFlow[Profile]:
     query = Query(user_id=arguments.one_id("user_id", user_id))
-
-    def flow(snapshot: ServingSnapshot) -> Flow[Profile]:
-        stored = yield from fetch_profile(snapshot, query, profile_keys(snapshot, query))
-        found = yield from read_profile(snapshot, query, stored, time.time())
-        return found if found is not None else Profile(user_key="")
-
-    return flow
+    return lambda snapshot: user_profile(snapshot, query, time.time())
 
 
 def _reads_titles(item_ids: Ids) -> MakeFlow[dict[str, str]]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from es_recsys.dataset import Profile
-from es_recsys.errors import InputError
 from es_recsys.query import Query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState
@@ -14,7 +13,7 @@ from es_recsys.serving.operations import Flow
 from es_recsys.serving.requests import build_request
 from es_recsys.serving.seen_items import moves_seen, without_seen
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import fetch_item_content, profile_of_views, stored_content
+from es_recsys.serving.user_profiles import named_items, profile_of_views
 from es_recsys.serving.user_state import build_user_state, models_of_user
 
 __all__ = ["similar_items_request"]
@@ -35,10 +34,7 @@ def similar_items_request(
     Raises InputError for an item that the store lacks.
     """
     item_id = str(query.like)
-    stored = stored_content(snapshot, item_id)
-    known = {item_id: stored} if stored is not None else (yield from fetch_item_content(snapshot, (item_id,)))
-    if item_id not in known:
-        raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "Give the id of a loaded item.")
+    known = yield from named_items(snapshot, (item_id,))
     disliked, muted = (profile.disliked, profile.muted) if profile is not None else (frozenset(), frozenset())
     viewer = replace(profile_of_views(snapshot, (item_id,), known, now), seen=frozenset(), muted=muted)
     exclude = frozenset(query.exclude) | {item_id, known[item_id].group_id or item_id} | disliked

@@ -30,7 +30,7 @@ from es_recsys.serving.answering import execute
 from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
+from es_recsys.serving.user_profiles import user_profile
 from es_recsys.settings import FusionWeights
 
 __all__ = ["AuthorToFollow", "authors_to_follow", "trending"]
@@ -81,7 +81,7 @@ def trending(
     if circle:
         if query.user_id is None:
             raise InputError("A circle is somebody's.", "Name the user.")
-        profile = yield from _profile(snapshot, query, now)
+        profile = yield from user_profile(snapshot, query, now)
         around = yield RunBlocking(lambda: _circle(store, profile, str(query.user_id)))
         done: _Done = (yield RunBlocking(lambda: store.done_since(now - window, list(around)))) if around else []
         ranked = _by_people(done)
@@ -100,7 +100,7 @@ def authors_to_follow(
 
     A follower of the circle counts as much as three of its readers, each by how alike they are.
     """
-    profile = yield from _profile(snapshot, query, now)
+    profile = yield from user_profile(snapshot, query, now)
     around: dict[str, float] = yield RunBlocking(lambda: _circle(store, profile, str(query.user_id)))
     if not around or snapshot.forward is None:
         return []
@@ -144,12 +144,6 @@ def _policy(snapshot: ServingSnapshot, ranked: ScoredIds) -> RankingPolicy:
     )
     tables = {"no_query": alone, "new_user": alone}
     return replace(policy, settings=settings, retriever_weights=tables, popularity=ranked, popularity_of=score, rankers={})
-
-
-def _profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile]:
-    stored = yield from fetch_profile(snapshot, query, profile_keys(snapshot, query))
-    found = yield from read_profile(snapshot, query, stored, now)
-    return Profile("") if found is None else found
 
 
 def _circle(store: TrendingStore, profile: Profile, user_id: str) -> dict[str, float]:

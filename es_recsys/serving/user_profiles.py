@@ -27,12 +27,14 @@ __all__ = [
     "fetch_item_content",
     "fetch_profile",
     "item_content",
+    "named_items",
     "profile_keys",
     "profile_of_history",
     "profile_of_views",
     "read_item_content",
     "read_profile",
     "stored_content",
+    "user_profile",
 ]
 
 CONTENT_FIELDS = ("group_id", "categories", "brand", "author", "tags", "price")
@@ -70,6 +72,13 @@ def read_profile(snapshot: ServingSnapshot, query: Query, stored: Document | Non
     if stored is None:
         return None
     return snapshot.users.profile(snapshot.metadata.profiles, stored, partial(_built, now=now))
+
+
+def user_profile(snapshot: ServingSnapshot, query: Query, now: float) -> Flow[Profile]:
+    """Read the profile that a query is answered with; an empty one where nothing is known."""
+    stored = yield from fetch_profile(snapshot, query, profile_keys(snapshot, query))
+    found = yield from read_profile(snapshot, query, stored, now)
+    return Profile("") if found is None else found
 
 
 def _built(document: Mapping[str, Any], now: float) -> Profile:
@@ -136,6 +145,18 @@ def stored_content(snapshot: ServingSnapshot, item_id: str) -> ItemContent | Non
     vectors = {name: forward.vectors(name, rows)[0] for name in snapshot.content_fields}
     content = item_content(forward.documents(rows)[0], ())
     return replace(content, vectors={name: vector for name, vector in vectors.items() if vector.any()})
+
+
+def named_items(snapshot: ServingSnapshot, item_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:
+    """Return the content of items that a caller names, by id. Raises InputError for one that the store lacks."""
+    known = {item_id: stored for item_id in item_ids if (stored := stored_content(snapshot, item_id)) is not None}
+    missing = tuple(item_id for item_id in item_ids if item_id not in known)
+    if missing:
+        known |= yield from fetch_item_content(snapshot, missing)
+    for item_id in item_ids:
+        if item_id not in known:
+            raise InputError(f"There is no item {item_id!r} in {snapshot.metadata.store}.", "Give the id of a loaded item.")
+    return known
 
 
 def _fetch_group_content(snapshot: ServingSnapshot, group_ids: Sequence[str]) -> Flow[dict[str, ItemContent]]:
