@@ -28,7 +28,7 @@ def layers() -> list[list[str]]:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
     rows = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     names = [[name.strip().removeprefix(f"{PACKAGE}.") for name in row.split("|")] for row in rows]
-    return [[name for name in row if (ROOT / PACKAGE / name).is_dir() or name == "client"] for row in names]
+    return [[name for name in row if (ROOT / PACKAGE / name).is_dir()] for row in names]
 
 
 def imports(packages: Sequence[str]) -> dict[str, set[str]]:
@@ -55,8 +55,7 @@ def reduced(edges: Mapping[str, set[str]]) -> dict[str, set[str]]:
 
 def purpose(name: str) -> str:
     """Return the first sentence of a package's docstring."""
-    path = ROOT / PACKAGE / name / "__init__.py"
-    text = ast.get_docstring(ast.parse((path if path.exists() else path.parent.with_suffix(".py")).read_text(encoding="utf-8")))
+    text = ast.get_docstring(ast.parse((ROOT / PACKAGE / name / "__init__.py").read_text(encoding="utf-8")))
     return (text or "").split("\n\n")[0].replace("\n", " ").split(". ")[0].rstrip(".")
 
 

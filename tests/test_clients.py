@@ -25,6 +25,8 @@ def signature(method: Callable[..., Any]) -> list[tuple[str, Any, Any, Any]]:
 
 
 def test_both_have_the_same_methods() -> None:
+    public = [{name for name in dir(one) if not name.startswith("_")} for one in (Client, AsyncClient)]
+    assert public[0] == public[1]
     assert {"search", "recommend", "similar_items", "rank", "execute", "put_events", "train", "close"} <= set(METHODS)
     assert methods_of(AsyncClient) == METHODS
 

@@ -1,15 +1,22 @@
-"""A small sample store, and stores that live as long as a module or a session."""
+"""A small sample store, stores that live as long as a module, one that is trained once a session, and commands as typed."""
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from command_line import Run, environment, runner
 from recent_sample import recent_sample_store
 
+from es_recsys import Client
+from es_recsys.jobs.load_events import load_events
+from es_recsys.jobs.load_items import load_items
 from es_recsys.sample import SampleStore
 from es_recsys.serving import feature_sampler
 from es_recsys.settings import EncoderSettings, Settings
@@ -40,11 +47,74 @@ def sample_events(sample: SampleStore, tmp_path_factory: pytest.TempPathFactory)
     return file
 
 
+@pytest.fixture(scope="session")
+def client(
+    es: Elasticsearch, es_url: str, sample: SampleStore, sample_events: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    """A client of the sample store, with vectors of its texts and trained.
+
+    The tests of a session share it: what one of them writes is of a user or an item of its own. A module that trains, or
+    changes more, has a client of its own.
+    """
+    file = tmp_path_factory.mktemp("sample") / "items.jsonl"
+    file.write_text("".join(item.model_dump_json(exclude={"image"}) + "\n" for item in sample.items))
+    with _stores(es, es_url, tmp_path_factory) as make, Client(settings=make("all-MiniLM-L6-v2")) as client:
+        load_items(client.workspace, [file])
+        load_events(client.workspace, [sample_events])
+        client.train(budget=5.0)
+        yield client
+
+
+@pytest.fixture(scope="session")
+def user(sample: SampleStore) -> str:
+    """The shopper who did most."""
+    counts = Counter(event.user_id for event in sample.events)
+    return str(counts.most_common(1)[0][0])
+
+
+@pytest.fixture
+def stranger(request: pytest.FixtureRequest) -> str:
+    """A user whom no other test uses."""
+    return f"stranger-{request.node.name}"
+
+
 @pytest.fixture(scope="module")
 def module_settings(
     es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Settings]]:
     """Makes settings of stores that end with the module. text: the text encoder; there is no image encoder."""
+    with _stores(es, es_url, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in this process. Ends the test where the exit code is not `code`."""
+    return runner(monkeypatch, capsys)
+
+
+@pytest.fixture
+def empty(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A store of the test's own, which the environment names."""
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a JSONL file; a line that is a text is written as it stands."""
+
+    def make(name: str, lines: Sequence[Mapping[str, Any] | str]) -> Path:
+        path = tmp_path / name
+        path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+        return path
+
+    return make
+
+
+@contextmanager
+def _stores(es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Settings]]:
     made: list[str] = []
     # The same folder as other tests with models, so that a model is exported once a session.
     cache = tmp_path_factory.getbasetemp() / "model-cache"
@@ -56,7 +126,9 @@ def module_settings(
         encoders = EncoderSettings(text=text, image="none")
         return Settings(url=es_url, index=made[-1], home=home, cache=cache, encoders=encoders)
 
-    yield make
-    for name in made:
-        for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
-            es.indices.delete(index=index)
+    try:
+        yield make
+    finally:
+        for name in made:
+            for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
+                es.indices.delete(index=index)

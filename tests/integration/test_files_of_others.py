@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import runner
 
-from es_recsys.cli import main
 from es_recsys.settings import Settings
 
 pytestmark = pytest.mark.engine
@@ -20,22 +19,12 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(empty: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command on a store of the test's own; what it printed."""
-    monkeypatch.setenv("ES_RECSYS_URL", str(settings.url))
-    monkeypatch.setenv("ES_RECSYS_INDEX", settings.index)
-    monkeypatch.setenv("ES_RECSYS_HOME", str(settings.home))
-    monkeypatch.setenv("ES_RECSYS_CACHE", str(settings.cache))
-    monkeypatch.setenv("ES_RECSYS_ENCODERS__TEXT", "none")
-    monkeypatch.setenv("ES_RECSYS_ENCODERS__IMAGE", "none")
+    command = runner(monkeypatch, capsys)
 
     def act(*words: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["es-recsys", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        done = capsys.readouterr()
-        assert (ended.value.code or 0) == code, done
+        done = command(*words, code=code)
         return done.out + done.err
 
     return act

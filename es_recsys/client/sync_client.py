@@ -1,32 +1,26 @@
-"""The Python client of a store, synchronous or asynchronous, over the same flows."""
+"""The synchronous client of a store."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
-from es_recsys import arguments, engine
+from es_recsys import arguments
 from es_recsys.answer_methods import AnswerMethods, Filter, Id, Ids, make_query
-from es_recsys.batching import batched
+from es_recsys.client.flows import checked_query, reads_profile, reads_titles, suggests_authors, trends
 from es_recsys.dataset import Profile
 from es_recsys.engine.time_budget import within_budget
 from es_recsys.errors import InputError, RecsysError
 from es_recsys.query import Answer, Query
 from es_recsys.ratings import RatingScale
-from es_recsys.serving.batch_answers import BATCH_SIZE, answer_all
+from es_recsys.serving.batch_answers import answer_all
 from es_recsys.serving.body_search import on_behalf
-from es_recsys.serving.concurrent_answers import ConcurrentAnswers, answer_flow
-from es_recsys.serving.drivers import AsyncDriver
-from es_recsys.serving.operations import Flow, MultiGet
+from es_recsys.serving.concurrent_answers import answer_flow
 from es_recsys.serving.recording import ErasureReport, RecordingReport
-from es_recsys.serving.snapshot import ServingSnapshot
-from es_recsys.serving.trending import AuthorToFollow, authors_to_follow, trending
-from es_recsys.serving.user_profiles import user_profile
+from es_recsys.serving.trending import AuthorToFollow
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings, load_settings
 from es_recsys.types import Event, Item
@@ -39,11 +33,7 @@ if TYPE_CHECKING:  # jobs load much, and answers need none of it
     from es_recsys.training.retrain import RetrainReport
     from es_recsys.training.train_version import TrainReport
 
-__all__ = ["AsyncClient", "Client"]
-
-T = TypeVar("T")
-P = ParamSpec("P")
-MakeFlow = Callable[[ServingSnapshot], Flow[T]]
+__all__ = ["Client"]
 
 
 class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
@@ -86,11 +76,11 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
     def execute(self, query: Query) -> Answer:
         """Answer a query, waiting for Elasticsearch `settings.search.timeout_s` seconds in all."""
         with within_budget(self.settings.search.timeout_s):
-            return self.workspace.run(partial(answer_flow, _checked(query)))
+            return self.workspace.run(partial(answer_flow, checked_query(query)))
 
     def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
         """Answer a search by a body that is somebody else's: with their headers, credentials among them, and URL parameters."""
-        checked = _checked(query)
+        checked = checked_query(query)
         with within_budget(self.settings.search.timeout_s):
             return self.workspace.run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
 
@@ -234,7 +224,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """
         from es_recsys.training.train import train
 
-        return train(self.workspace, **_training(models, add, targets, budget, seed))
+        return train(self.workspace, **_training_arguments(models, add, targets, budget, seed))
 
     def train_if_needed(
         self,
@@ -261,7 +251,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         share = arguments.optional_number("growth", growth, 0.0)
         if share is None:
             raise InputError("growth is None.", "Give a share above 0: 0.1 is a tenth.")
-        return train_if_needed(self.workspace, growth=share, **_training(models, add, targets, budget, seed))
+        return train_if_needed(self.workspace, growth=share, **_training_arguments(models, add, targets, budget, seed))
 
     def store_recommendations(self, user_ids: Ids | None = None) -> ReadyListReport:
         """Store ready lists of users, of all that have events where none are named, and `recommend` serves them in one read.
@@ -275,7 +265,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
     def get_user_profile(self, user_id: Id) -> Profile:
         """Return what is known of a user; an empty profile where nothing is."""
-        return self.workspace.run(_reads_profile(user_id))
+        return self.workspace.run(reads_profile(user_id))
 
     def trending(
         self,
@@ -293,12 +283,12 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         hours: length of the time that is now. circle: only what those do whom the user follows, or who read alike.
         """
         return self.workspace.run(
-            _trends(self.workspace, hours, circle, user_id=user_id, n=n, offset=offset, filter=filter, exclude=exclude)
+            trends(self.workspace, hours, circle, user_id=user_id, n=n, offset=offset, filter=filter, exclude=exclude)
         )
 
     def authors_to_follow(self, user_id: Id, *, n: int = 10) -> list[AuthorToFollow]:
         """Return authors whom a user might follow: those whom others follow and read who read alike."""
-        return self.workspace.run(_to_follow(self.workspace, user_id, n))
+        return self.workspace.run(suggests_authors(self.workspace, user_id, n))
 
     def delete_user(self, user_id: Id) -> ErasureReport:
         """Erase a user: events, profile, answer log.
@@ -311,7 +301,7 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
 
     def titles(self, item_ids: Ids) -> dict[str, str]:
         """Return the title of each item; its id where it has none."""
-        return self.workspace.run(_reads_titles(item_ids))
+        return self.workspace.run(reads_titles(item_ids))
 
     def close(self) -> None:
         """Close the connections; an embedded node that isn't kept ends."""
@@ -349,241 +339,6 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         self.close()
 
 
-class AsyncClient(AnswerMethods[Coroutine[Any, Any, Answer], AsyncIterator[Answer | RecsysError]]):
-    """The methods of `Client`, to be awaited.
-
-    Requests to Elasticsearch are asynchronous; SQL, encoders and long jobs run in threads, and so do queries of which many wait
-    at the same time: these are answered together. Use it in one event loop, as `async with` or with `await close()`, which waits
-    for answers that are under way and writes the last of the answer log.
-    """
-
-    def __init__(
-        self,
-        url: str | None = None,
-        index: str | None = None,
-        *,
-        settings: Settings | None = None,
-        keep: bool = True,
-        **options: Any,
-    ) -> None:
-        self._client = Client(url, index, settings=settings, keep=keep, **options)
-        work = self._client.workspace
-        self._es = engine.connect_async(work.settings, work.url, work.find_url)
-        self._driver = AsyncDriver(self._es, work.log)
-        self._answers = ConcurrentAnswers(work, self._driver)
-
-    @classmethod
-    def embedded(cls, index: str | None = None, *, keep: bool = True, **options: Any) -> Self:
-        """See `Client.embedded`."""
-        return cls(None, index, keep=keep, **options)
-
-    @property
-    def settings(self) -> Settings:
-        """All settings of the store that are in force."""
-        return self._client.settings
-
-    @property
-    def workspace(self) -> Workspace:
-        """The opened store, for jobs that have no method here; it may change with any release."""
-        return self._client.workspace
-
-    async def execute(self, query: Query) -> Answer:
-        """See `Client.execute`."""
-        with within_budget(self.settings.search.timeout_s):
-            return await self._answers.answer(_checked(query))
-
-    async def execute_on_behalf(self, query: Query, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Answer:
-        """See `Client.execute_on_behalf`."""
-        checked = _checked(query)
-        with within_budget(self.settings.search.timeout_s):
-            return await self._run(lambda snapshot: on_behalf(answer_flow(checked, snapshot), headers, parameters))
-
-    async def execute_many(self, queries: Iterable[Query]) -> AsyncIterator[Answer | RecsysError]:
-        """See `Client.execute_many`."""
-        for batch in batched(arguments.instances("queries", queries, Query), BATCH_SIZE):
-            for found in await asyncio.gather(*(self.execute(query) for query in batch), return_exceptions=True):
-                if isinstance(found, BaseException) and not isinstance(found, RecsysError):
-                    raise found
-                yield found
-
-    async def _answer(self, **given: Any) -> Answer:
-        return await self.execute(make_query(**given))
-
-    async def insert_items(self, items: Iterable[Item] | Item, *, base: Path | str = ".") -> ItemsReport:
-        """See `Client.insert_items`."""
-        return await self._in_thread(self._client.insert_items, items, base=base)
-
-    async def load_items(
-        self,
-        source: Source,
-        *,
-        columns: Columns = None,
-        format: str | None = None,
-        query: Mapping[str, Any] | None = None,
-        since: str | None = None,
-        from_sql: str | None = None,
-        max_errors: int | None = 100,
-    ) -> ItemsReport:
-        """See `Client.load_items`."""
-        return await self._in_thread(
-            self._client.load_items,
-            source,
-            columns=columns,
-            format=format,
-            query=query,
-            since=since,
-            from_sql=from_sql,
-            max_errors=max_errors,
-        )
-
-    async def sync_items(
-        self,
-        source: Source,
-        *,
-        columns: Columns = None,
-        format: str | None = None,
-        query: Mapping[str, Any] | None = None,
-        since: str | None = None,
-        from_sql: str | None = None,
-        max_errors: int | None = 0,
-    ) -> ItemsReport:
-        """See `Client.sync_items`."""
-        return await self._in_thread(
-            self._client.sync_items,
-            source,
-            columns=columns,
-            format=format,
-            query=query,
-            since=since,
-            from_sql=from_sql,
-            max_errors=max_errors,
-        )
-
-    async def load_events(
-        self,
-        source: Source,
-        *,
-        columns: Columns = None,
-        format: str | None = None,
-        constants: Mapping[str, Any] | None = None,
-        query: Mapping[str, Any] | None = None,
-        since: str | None = None,
-        queries: str | None = None,
-        from_sql: str | None = None,
-        max_errors: int | None = 100,
-    ) -> EventsReport:
-        """See `Client.load_events`."""
-        return await self._in_thread(
-            self._client.load_events,
-            source,
-            columns=columns,
-            format=format,
-            constants=constants,
-            query=query,
-            since=since,
-            queries=queries,
-            from_sql=from_sql,
-            max_errors=max_errors,
-        )
-
-    async def delete_items(self, item_ids: Ids) -> ItemsReport:
-        """See `Client.delete_items`."""
-        return await self._in_thread(self._client.delete_items, item_ids)
-
-    async def put_events(self, events: Iterable[Event] | Event) -> RecordingReport:
-        """See `Client.put_events`."""
-        given = list(arguments.instances("events", events, Event))
-        return await self._driver.run(self._client.workspace.record(given))
-
-    async def set_rating_scale(self, scale: str | RatingScale) -> None:
-        """See `Client.set_rating_scale`."""
-        await self._in_thread(self._client.set_rating_scale, scale)
-
-    async def train(
-        self,
-        models: Sequence[str] | str = (),
-        *,
-        add: bool = False,
-        targets: Sequence[str] | str = (),
-        budget: float | None = None,
-        seed: int = 7,
-    ) -> TrainReport:
-        """See `Client.train`."""
-        return await self._in_thread(self._client.train, models, add=add, targets=targets, budget=budget, seed=seed)
-
-    async def train_if_needed(
-        self,
-        models: Sequence[str] | str = (),
-        *,
-        add: bool = False,
-        targets: Sequence[str] | str = (),
-        growth: float = 0.1,
-        budget: float | None = None,
-        seed: int = 7,
-    ) -> RetrainReport:
-        """See `Client.train_if_needed`."""
-        return await self._in_thread(
-            self._client.train_if_needed, models, add=add, targets=targets, growth=growth, budget=budget, seed=seed
-        )
-
-    async def store_recommendations(self, user_ids: Ids | None = None) -> ReadyListReport:
-        """See `Client.store_recommendations`."""
-        return await asyncio.to_thread(self._client.store_recommendations, user_ids)
-
-    async def get_user_profile(self, user_id: Id) -> Profile:
-        """See `Client.get_user_profile`."""
-        return await self._run(_reads_profile(user_id))
-
-    async def trending(
-        self,
-        user_id: Id | None = None,
-        *,
-        hours: float = 1.0,
-        circle: bool = False,
-        n: int = 10,
-        offset: int = 0,
-        filter: Filter = (),
-        exclude: Ids = (),
-    ) -> Answer:
-        """See `Client.trending`."""
-        return await self._run(
-            _trends(self.workspace, hours, circle, user_id=user_id, n=n, offset=offset, filter=filter, exclude=exclude)
-        )
-
-    async def authors_to_follow(self, user_id: Id, *, n: int = 10) -> list[AuthorToFollow]:
-        """See `Client.authors_to_follow`."""
-        return await self._run(_to_follow(self.workspace, user_id, n))
-
-    async def delete_user(self, user_id: Id) -> ErasureReport:
-        """See `Client.delete_user`."""
-        return await self._in_thread(self._client.delete_user, user_id)
-
-    async def titles(self, item_ids: Ids) -> dict[str, str]:
-        """See `Client.titles`."""
-        return await self._run(_reads_titles(item_ids))
-
-    async def close(self) -> None:
-        """See `Client.close`."""
-        await self._answers.close()
-        await self._driver.close()
-        await self._es.close()
-        await asyncio.to_thread(self._client.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self.close()
-
-    async def _in_thread(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a job of the other client in a thread, which finds all answers so far in the log."""
-        await self._driver.write_log()
-        return await asyncio.to_thread(job, *args, **kwargs)
-
-    async def _run(self, make: MakeFlow[T]) -> T:
-        return await self._driver.run(self._client.workspace.with_retry(make))
-
-
 def _settings(url: str | None, index: str | None, settings: Settings | None, options: Mapping[str, Any]) -> Settings:
     if settings is None:
         return load_settings(url=url, index=index, **options)
@@ -596,40 +351,7 @@ def _settings(url: str | None, index: str | None, settings: Settings | None, opt
     return settings.model_copy(update={name: getattr(checked, name) for name in given})
 
 
-def _checked(query: Query) -> Query:
-    if not isinstance(query, Query):
-        raise InputError(f"A question is a Query, not a {type(query).__name__}.", "Make one: Query(text=...).")
-    return query
-
-
-def _trends(work: Workspace, hours: float, circle: bool, **given: Any) -> MakeFlow[Answer]:
-    query = make_query(**given)
-    length = arguments.optional_number("hours", hours, least=1e-3, most=24.0 * 366) or 1.0
-    in_circle = arguments.flag("circle", circle)
-    return lambda snapshot: trending(snapshot, work.events, query, length, time.time(), circle=in_circle)
-
-
-def _to_follow(work: Workspace, user_id: Id, n: int) -> MakeFlow[list[AuthorToFollow]]:
-    query = make_query(user_id=arguments.one_id("user_id", user_id), n=n)
-    return lambda snapshot: authors_to_follow(snapshot, work.events, query, query.n, time.time())
-
-
-def _reads_profile(user_id: Id) -> MakeFlow[Profile]:
-    query = Query(user_id=arguments.one_id("user_id", user_id))
-    return lambda snapshot: user_profile(snapshot, query, time.time())
-
-
-def _reads_titles(item_ids: Ids) -> MakeFlow[dict[str, str]]:
-    wanted = tuple(dict.fromkeys(arguments.ids("item_ids", item_ids)))
-
-    def flow(snapshot: ServingSnapshot) -> Flow[dict[str, str]]:
-        found = (yield MultiGet(snapshot.metadata.index, wanted, ("title",))) if wanted else {}
-        return {item_id: source.get("title") or item_id for item_id, source in found.items()}
-
-    return flow
-
-
-def _training(models: Any, add: Any, targets: Any, budget: Any, seed: Any) -> dict[str, Any]:
+def _training_arguments(models: Any, add: Any, targets: Any, budget: Any, seed: Any) -> dict[str, Any]:
     """Return the arguments of both ways to train, read.
 
     Raises InputError.

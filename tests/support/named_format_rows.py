@@ -1,0 +1,495 @@
+"""What the files of `named_formats` mean: the items and events that each gives, without fields that say nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["EXPECTED"]
+
+EXPECTED: dict[str, list[dict[str, Any]]] = {
+    "movielens-movies.csv": [
+        {"item_id": "1", "title": "Clay Harbour (1995)", "categories": ("Animation", "Comedy"), "attributes": {"year": 1995}},
+        {"item_id": "2", "title": "Tide, The (2001)", "attributes": {"year": 2001}},
+    ],
+    "movielens-movies.dat": [
+        {"item_id": "1", "title": "Clay Harbour (1995)", "categories": ("Comedy",), "attributes": {"year": 1995}},
+        {"item_id": "2", "title": "Minuit à Nîmes (1994)", "categories": ("Drama", "War"), "attributes": {"year": 1994}},
+    ],
+    "movielens-u.item": [
+        {
+            "item_id": "1",
+            "title": "Clay Harbour (1995)",
+            "categories": ("Animation", "Children's"),
+            "created_at": "1995-01-01T00:00:00",
+            "attributes": {"year": 1995},
+        },
+        {
+            "item_id": "2",
+            "title": "Minuit à Nîmes (1994)",
+            "categories": ("Drama",),
+            "created_at": "1994-02-14T00:00:00",
+            "attributes": {"year": 1994},
+        },
+    ],
+    "movielens-ratings.csv": [
+        {"event_type": "rating", "timestamp": "2005-04-02T23:53:47", "user_id": "7", "item_id": "1", "value": 4.5},
+        {"event_type": "rating", "timestamp": "2005-04-02T23:53:50", "user_id": "7", "item_id": "2", "value": 0.5},
+    ],
+    "movielens-ratings.dat": [
+        {"event_type": "rating", "timestamp": "2000-12-31T22:12:40", "user_id": "7", "item_id": "1", "value": 5.0},
+        {"event_type": "rating", "timestamp": "2000-12-31T22:35:09", "user_id": "8", "item_id": "2", "value": 1.0},
+    ],
+    "movielens-u.data": [
+        {"event_type": "rating", "timestamp": "1997-12-04T15:55:49", "user_id": "7", "item_id": "1", "value": 5.0},
+        {"event_type": "rating", "timestamp": "1998-04-04T19:22:22", "user_id": "8", "item_id": "2", "value": 1.0},
+    ],
+    "mind-news.tsv": [
+        {
+            "item_id": "N1",
+            "title": 'A "late" goal',
+            "description": "It came late.",
+            "categories": ("sports", "football_nfl"),
+            "tags": ("Riverside FC",),
+            "attributes": {"url": "https://example.org/n1"},
+        },
+        {"item_id": "N2", "title": "Rain", "categories": ("news", "newsus"), "attributes": {"url": "https://example.org/n2"}},
+        {
+            "item_id": "N3",
+            "title": "Bread is dearer",
+            "description": "Again.",
+            "categories": ("finance", "markets"),
+            "attributes": {"url": "https://example.org/n3"},
+        },
+    ],
+    "mind-behaviors.tsv": [
+        {"event_type": "click", "timestamp": "2019-10-11T08:55:22", "user_id": "U9", "item_id": "N3", "event_id": "history:0:N3"},
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-15T08:55:22",
+            "user_id": "U9",
+            "item_id": "N1",
+            "position": 1,
+            "recommendation_id": "1",
+        },
+        {
+            "event_type": "click",
+            "timestamp": "2019-11-15T08:55:22",
+            "user_id": "U9",
+            "item_id": "N1",
+            "position": 1,
+            "recommendation_id": "1",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-15T08:55:22",
+            "user_id": "U9",
+            "item_id": "N2",
+            "position": 2,
+            "recommendation_id": "1",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N2",
+            "position": 1,
+            "recommendation_id": "2",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N1",
+            "position": 2,
+            "recommendation_id": "2",
+        },
+        {
+            "event_type": "impression",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N3",
+            "position": 3,
+            "recommendation_id": "2",
+        },
+        {
+            "event_type": "click",
+            "timestamp": "2019-11-11T21:05:58",
+            "user_id": "U8",
+            "item_id": "N3",
+            "position": 3,
+            "recommendation_id": "2",
+        },
+    ],
+    "retailrocket-item_properties_part1.csv": [
+        {"item_id": "40", "categories": ("1338",), "available": False},
+        {"item_id": "41", "categories": ("7",)},
+    ],
+    "retailrocket-events.csv": [
+        {"event_type": "view", "timestamp": "2015-06-02T05:02:12", "user_id": "257", "item_id": "40"},
+        {"event_type": "cart", "timestamp": "2015-06-02T05:13:19", "user_id": "257", "item_id": "40"},
+        {"event_type": "purchase", "timestamp": "2015-06-02T05:17:56", "user_id": "257", "item_id": "40", "event_id": "4000:40"},
+        {"event_type": "purchase", "timestamp": "2015-06-02T05:17:56", "user_id": "257", "item_id": "41", "event_id": "4000:41"},
+    ],
+    "amazon-meta_2023.jsonl": [
+        {
+            "item_id": "B01",
+            "title": "Face oil",
+            "categories": ("Beauty", "Skin"),
+            "brand": "Fellmark",
+            "price": 14.5,
+            "attributes": {"main_category": "All Beauty", "average_rating": 4.8, "features": ("light",)},
+        },
+    ],
+    "amazon-meta_2018.json": [
+        {
+            "item_id": "B00001",
+            "title": "Face oil",
+            "description": "Good.",
+            "categories": ("Beauty", "Skin"),
+            "brand": "Fellmark",
+            "price": 14.5,
+            "currency": "$",
+        },
+    ],
+    "amazon-meta_2014.json": [
+        {"item_id": "B00001", "title": "Face oil", "categories": ("Beauty", "Skin"), "price": 14.5},
+    ],
+    "amazon-reviews_2023.jsonl": [
+        {"event_type": "rating", "timestamp": "2020-05-05T14:08:48", "user_id": "AG7", "item_id": "B01", "value": 5.0},
+    ],
+    "amazon-reviews_5.json": [
+        {
+            "event_type": "rating",
+            "timestamp": "2009-09-13T00:00:00",
+            "user_id": "A2SUAM1J3GNN3B",
+            "item_id": "B00001",
+            "value": 1.0,
+        },
+    ],
+    "amazon-ratings_2014.csv": [
+        {
+            "event_type": "rating",
+            "timestamp": "2001-01-03T00:00:00",
+            "user_id": "A2EFCYXHNK06IS",
+            "item_id": "5555991584",
+            "value": 5.0,
+        },
+    ],
+    "amazon-ratings_2018.csv": [
+        {
+            "event_type": "rating",
+            "timestamp": "2001-01-03T00:00:00",
+            "user_id": "A2EFCYXHNK06IS",
+            "item_id": "5555991584",
+            "value": 5.0,
+        },
+    ],
+    "steam-steam_games.json": [
+        {
+            "item_id": "761140",
+            "title": "Lost Lantern",
+            "categories": ("Action", "Indie"),
+            "tags": ("Strategy",),
+            "brand": "Kern",
+            "price": 4.99,
+            "created_at": "2018-01-04T00:00:00",
+            "attributes": {"publisher": "Kern", "early_access": False},
+        },
+        {"item_id": "643980", "title": "Free Kite", "categories": ("Indie",), "brand": "Kern", "price": 0.0},
+    ],
+    "steam-australian_user_reviews.json": [
+        {"event_type": "like", "timestamp": "2011-11-05T00:00:00", "user_id": "doctr", "item_id": "761140"},
+    ],
+    "steam-australian_users_items.json": [
+        {"event_type": "purchase", "user_id": "doctr", "item_id": "761140", "order": 0},
+        {"event_type": "dwell", "user_id": "doctr", "item_id": "761140", "value": 360.0, "order": 1},
+        {"event_type": "purchase", "user_id": "doctr", "item_id": "643980", "order": 2},
+    ],
+    "steam-steam_reviews.json": [
+        {"event_type": "purchase", "timestamp": "2017-12-17T00:00:00", "user_id": "Chaos", "item_id": "761140"},
+    ],
+    "steam-steam-200k.csv": [
+        {"event_type": "purchase", "user_id": "151603712", "item_id": "Lost Lantern, Part V", "order": 0},
+        {"event_type": "dwell", "user_id": "151603712", "item_id": "Lost Lantern, Part V", "value": 9000.0, "order": 1},
+    ],
+    "hm-articles.csv": [
+        {
+            "item_id": "0108775015",
+            "group_id": "0108775",
+            "title": "Strap top",
+            "description": "Jersey top.",
+            "categories": ("Ladieswear", "Garment Upper body", "Vest top"),
+            "attributes": {"colour_group_name": "Black"},
+        },
+        {
+            "item_id": "0108775044",
+            "group_id": "0108775",
+            "title": "Strap top",
+            "description": "Jersey top.",
+            "categories": ("Ladieswear", "Garment Upper body", "Vest top"),
+            "attributes": {"colour_group_name": "White"},
+        },
+    ],
+    "hm-transactions_train.csv": [
+        {"event_type": "purchase", "timestamp": "2018-09-20T00:00:00", "user_id": "000058a12d", "item_id": "0108775015"},
+    ],
+    "goodreads-goodreads_books.json": [
+        {
+            "item_id": "5333265",
+            "title": "A Life on Film",
+            "description": "Of films.",
+            "tags": ("cinema",),
+            "brand": "Kern",
+            "image": "https://example.org/1.jpg",
+            "attributes": {"publication_year": 1984.0, "num_pages": 256.0, "average_rating": 4.0},
+        },
+    ],
+    "goodreads-goodreads_interactions.json": [
+        {"event_type": "rating", "timestamp": "2017-03-22T18:37:04", "user_id": "8842", "item_id": "5333265", "value": 5.0},
+        {"event_type": "like", "timestamp": "2017-03-22T18:38:04", "user_id": "8843", "item_id": "5333265"},
+    ],
+    "goodreads-goodreads_interactions.csv": [
+        {"event_type": "rating", "user_id": "0", "item_id": "948", "value": 5.0, "order": 0},
+        {"event_type": "view", "user_id": "0", "item_id": "947", "order": 1},
+    ],
+    "bookcrossing-BX-Books.csv": [
+        {"item_id": "0195153448", "title": "Été", "brand": "Kern Press", "author": "M. Kern", "attributes": {"year": 2002}},
+    ],
+    "bookcrossing-BX-Book-Ratings.csv": [
+        {"event_type": "view", "user_id": "276725", "item_id": "0195153448", "order": 0},
+        {"event_type": "rating", "user_id": "276726", "item_id": "0195153448", "value": 8.0, "order": 0},
+    ],
+    "rees46-2019-Oct.csv": [
+        {
+            "item_id": "44600062",
+            "title": "kern smartphone",
+            "categories": ("electronics", "smartphone"),
+            "brand": "kern",
+            "price": 35.79,
+        },
+        {"item_id": "3900821", "price": 33.2},
+    ],
+    "rees46-2019-Nov.csv": [
+        {
+            "event_type": "view",
+            "timestamp": "2019-11-01T00:00:00",
+            "user_id": "541312140",
+            "session_id": "72d7",
+            "item_id": "44600062",
+        },
+    ],
+    "shopify-products_export.csv": [
+        {
+            "item_id": "S1-R",
+            "group_id": "mug",
+            "title": "Tin mug",
+            "description": "Red",
+            "categories": ("Mugs",),
+            "tags": ("tin", "red"),
+            "brand": "Fellmark",
+            "price": 9.5,
+            "attributes": {"Type": "Mugs", "Published": True, "Colour": "Red"},
+        },
+        {
+            "item_id": "S1-B",
+            "group_id": "mug",
+            "title": "Tin mug",
+            "description": "Red",
+            "categories": ("Mugs",),
+            "tags": ("tin", "red"),
+            "brand": "Fellmark",
+            "price": 9.5,
+            "attributes": {"Colour": "Blue"},
+        },
+    ],
+    "shopify-orders_export.csv": [
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T09:59:00",
+            "user_id": "ada@example.org",
+            "session_id": "#1001",
+            "item_id": "S1-R",
+            "value": 2.0,
+            "event_id": "#1001:S1-R",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T09:59:00",
+            "user_id": "ada@example.org",
+            "session_id": "#1001",
+            "item_id": "S2",
+            "value": 1.0,
+            "event_id": "#1001:S2",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-06T09:59:00",
+            "session_id": "#1002",
+            "item_id": "S2",
+            "value": 1.0,
+            "event_id": "#1002:S2",
+        },
+    ],
+    "woocommerce-wc-product-export.csv": [
+        {
+            "item_id": "93",
+            "title": "Plate",
+            "description": "White",
+            "categories": ("Kitchen", "Plates"),
+            "price": 5.0,
+            "attributes": {"Type": "simple", "SKU": "S2", "Published": 1},
+        },
+    ],
+    "woocommerce-orders.json": [
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T09:28:02",
+            "user_id": "26",
+            "session_id": "order 727",
+            "item_id": "93",
+            "value": 2.0,
+            "event_id": "727:93",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T09:28:02",
+            "user_id": "26",
+            "session_id": "order 727",
+            "item_id": "23",
+            "event_id": "727:23",
+        },
+    ],
+    "google-merchant-feed.xml": [
+        {
+            "item_id": "S1-R",
+            "group_id": "S1",
+            "title": "Tin mug & lid",
+            "description": "Red",
+            "categories": ("Kitchen", "Mugs"),
+            "brand": "Fellmark",
+            "price": 9.5,
+            "currency": "EUR",
+            "attributes": {"link": "https://shop.example/s1", "color": "red"},
+        },
+        {
+            "item_id": "S2",
+            "title": "Plate",
+            "price": 5.0,
+            "currency": "EUR",
+            "available": False,
+            "attributes": {"link": "https://shop.example/s2"},
+        },
+    ],
+    "google-merchant-feed.tsv": [
+        {
+            "item_id": "S1-R",
+            "group_id": "S1",
+            "title": "Tin mug",
+            "description": "Red",
+            "categories": ("Kitchen", "Mugs"),
+            "price": 9.5,
+            "currency": "EUR",
+            "image": "https://shop.example/1.jpg",
+            "attributes": {"link": "https://shop.example/s1"},
+        },
+    ],
+    "ga4-events_20260105.json": [
+        {"item_id": "S1", "title": "Tin mug", "categories": ("Kitchen", "Mugs"), "brand": "Fellmark", "price": 9.5},
+    ],
+    "ga4-events_20260106.json": [
+        {
+            "event_type": "impression",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "17.42",
+            "session_id": "17.42.5",
+            "item_id": "S1",
+            "position": 3,
+        },
+        {
+            "event_type": "search",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "17.42",
+            "session_id": "17.42.5",
+            "query": "tin mug",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "ada",
+            "session_id": "17.42.5",
+            "item_id": "S1",
+            "value": 2.0,
+            "event_id": "T1:S1",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "ada",
+            "session_id": "17.42.5",
+            "item_id": "S2",
+            "event_id": "T1:S2",
+        },
+    ],
+    "segment-products.jsonl": [
+        {"item_id": "S1", "title": "Tin mug", "categories": ("Kitchen",), "price": 9.5},
+    ],
+    "segment-tracks.jsonl": [
+        {
+            "event_type": "impression",
+            "timestamp": "2026-01-05T10:00:00",
+            "session_id": "a1",
+            "item_id": "S1",
+            "event_id": "m0",
+            "position": 3,
+        },
+        {"event_type": "search", "timestamp": "2026-01-05T10:00:00", "session_id": "a1", "query": "tin mug", "event_id": "m1"},
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "ada",
+            "session_id": "a1",
+            "item_id": "S1",
+            "value": 2.0,
+            "event_id": "m2:S1",
+        },
+        {
+            "event_type": "purchase",
+            "timestamp": "2026-01-05T10:00:00",
+            "user_id": "ada",
+            "session_id": "a1",
+            "item_id": "S2",
+            "value": 1.0,
+            "event_id": "m2:S2",
+        },
+    ],
+    "gorse-items.jsonl": [
+        {
+            "item_id": "1",
+            "title": "one",
+            "categories": ("x", "y"),
+            "created_at": "2020-01-01T01:01:01",
+            "attributes": {"genre": ("comedy",)},
+        },
+        {"item_id": "2", "tags": ("a",), "created_at": "2020-01-02T01:01:01", "available": False},
+    ],
+    "gorse-items.csv": [
+        {"item_id": "1", "title": "o,n,e", "categories": ("x", "y"), "tags": ("a", "b"), "created_at": "2020-01-01T01:01:01"},
+    ],
+    "gorse-feedback.jsonl": [
+        {"event_type": "like", "timestamp": "2020-01-01T01:01:01", "user_id": "0", "item_id": "2"},
+        {"event_type": "view", "timestamp": "2020-01-01T01:02:01", "user_id": "0", "item_id": "1"},
+    ],
+    "gorse-feedback.csv": [
+        {"event_type": "like", "timestamp": "2020-01-01T01:01:01", "user_id": "0", "item_id": "2"},
+    ],
+    "ubi-ubi_events.jsonl": [
+        {
+            "event_type": "cart",
+            "timestamp": "2026-01-01T12:00:00",
+            "user_id": "u1",
+            "session_id": "c1",
+            "item_id": "17",
+            "position": 3,
+        },
+    ],
+}
