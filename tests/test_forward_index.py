@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from es_recsys.errors import ModelError
 from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVectors, concatenate, concatenate_on_disk
+from es_recsys.forward_index.item_table import ItemTable
 from es_recsys.index_metadata import IndexState
 
 STATE = IndexState("shop-items-000001", "u1", {0: 7})
@@ -222,3 +223,15 @@ def test_what_expired_and_who_wrote_it(tmp_path: Path) -> None:
     for one in (changed, ForwardIndex.load(tmp_path / "f")):
         assert [one.expired(now) for now in (3.0, 5.0, 9.0)] == [{"e"}, {"a", "e"}, {"a", "d", "e"}]
         assert (one.written_by(["x"]), one.written_by(["y"], most=1)) == ({"a", "e"}, None)
+
+
+def test_items_that_an_earlier_release_wrote_are_found_by_author_and_by_write() -> None:
+    made = replace(block({name: (None, None, n, False) for n, name in enumerate("abcd")}), authors=["y", None, "x", "y"])
+    table = ItemTable.of(made, {})
+    later = {"author_rows", "author_begins", "by_seq_no"}
+    assert later <= table.arrays().keys()
+    for arrays in (table.arrays(), {name: array for name, array in table.arrays().items() if name not in later}):
+        read = ItemTable.from_arrays(arrays)
+        assert [read.written_by([name]).tolist() for name in ("x", "y", "z")] == [[2], [0, 3], []]
+        assert sorted(read.written_by(["y", "x", "y"]).tolist()) == [0, 2, 3]
+        assert read.written(np.array([3, 0, 9])).tolist() == [3, 0, -1]

@@ -28,9 +28,10 @@ class ItemTable:
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
     newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. by_seq_no: (n,) int32, the
-    rows in the order of their `seq_no`. authors, author_idx: as groups. expiring: (<= n,) int32, the rows with an `expires_at`,
-    the first to expire first. row_of_write: the row of each `seq_no`, -1 for none, where these are few. sketches: of
-    the directions, by field, where they pay.
+    rows in the order of their `seq_no`. authors, author_idx: as groups. author_rows: (<= n,) int32, the rows with an author, in the
+    order of `authors`; author_begins: (authors + 1,) int64, where in it those of each begin, and the last end. expiring: (<= n,)
+    int32, the rows with an `expires_at`, the first to expire first. row_of_write: the row of each `seq_no`, -1 for none, where
+    these are few. sketches: of the directions, by field, where they pay.
     """
 
     ids: ItemIds
@@ -48,12 +49,15 @@ class ItemTable:
     expiring: NDArray[np.int32]
     authors: ItemIds
     author_idx: NDArray[np.int32]
+    author_rows: NDArray[np.int32]
+    author_begins: NDArray[np.int64]
 
     @classmethod
     def of(cls, block: ItemBlock, sketches: Mapping[str, VectorSketch]) -> ItemTable:
         """Return the items. sketches: of their directions."""
         groups, group_idx = _numbered(block.group_ids)
         authors, author_idx = _numbered(block.all_authors)
+        rows_of_authors = _rows_by(author_idx, len(authors))
         dated = np.flatnonzero(~np.isnan(block.created_at)).tolist()
         by_id = np.array(sorted(dated, key=block.item_ids.__getitem__), np.int64)
         newest = by_id[np.argsort(-block.created_at[by_id], kind="stable")]
@@ -73,6 +77,7 @@ class ItemTable:
             _expiring(block.all_expires_at),
             authors,
             author_idx,
+            *rows_of_authors,
         )
 
     @classmethod
@@ -86,8 +91,9 @@ class ItemTable:
         grouping = {name.removeprefix(_GROUPS): array for name, array in arrays.items() if name.startswith(_GROUPS)}
         writing = {name.removeprefix(_AUTHORS): array for name, array in arrays.items() if name.startswith(_AUTHORS)}
         n = len(arrays["created_at"])
-        # One that an earlier release wrote has neither.
+        # One that an earlier release wrote lacks some of them.
         authors, author_idx = (ItemIds.from_arrays(writing), writing["idx"]) if writing else _numbered([None] * n)
+        rows_of_authors = (writing["rows"], writing["begins"]) if "rows" in writing else _rows_by(author_idx, len(authors))
         expires_at = arrays["expires_at"] if "expires_at" in arrays else np.full(n, np.nan)
         return cls(
             ItemIds.from_arrays(arrays),
@@ -109,12 +115,13 @@ class ItemTable:
             _expiring(expires_at),
             authors,
             author_idx,
+            *rows_of_authors,
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` reads back."""
         grouping = {**self.groups.arrays(), "idx": self.group_idx}
-        writing = {**self.authors.arrays(), "idx": self.author_idx}
+        writing = {**self.authors.arrays(), "idx": self.author_idx, "rows": self.author_rows, "begins": self.author_begins}
         return {
             **self.ids.arrays(),
             **{_GROUPS + name: array for name, array in grouping.items()},
@@ -179,7 +186,9 @@ class ItemTable:
     def written_by(self, authors: Collection[str]) -> NDArray[np.int64]:
         """Return the rows of the items of authors."""
         known = self.authors.find(list(authors)) if len(self.authors) else np.zeros(0, np.int64)
-        return np.flatnonzero(np.isin(self.author_idx, known[known >= 0]))
+        known = np.unique(known[known >= 0])
+        ends = zip(self.author_begins[known].tolist(), self.author_begins[known + 1].tolist(), strict=True)
+        return np.concatenate([np.zeros(0, np.int64), *(self.author_rows[begin:end] for begin, end in ends)])
 
     def around(self, newest: NDArray[np.int32], n: int, moment: float) -> NDArray[np.int64]:
         """Return rows of `newest` before and after the moment, newest first; among them are the n nearest to it."""
@@ -209,6 +218,13 @@ def _names(numbered: ItemIds, idx: NDArray[np.int32]) -> list[str | None]:
     if not len(numbered):
         return [None] * len(idx)
     return [name if at >= 0 else None for name, at in zip(numbered.take(idx), idx.tolist(), strict=True)]
+
+
+def _rows_by(idx: NDArray[np.int32], n: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the rows with an idx, which are below n, in their order, and (n + 1,) where those of each begin, and the last end."""
+    rows = np.flatnonzero(idx >= 0)
+    rows = rows[np.argsort(idx[rows], kind="stable")]
+    return rows.astype(np.int32), np.concatenate([[0], np.cumsum(np.bincount(idx[rows], minlength=n))]).astype(np.int64)
 
 
 def _expiring(expires_at: NDArray[np.float64]) -> NDArray[np.int32]:
