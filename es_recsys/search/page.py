@@ -63,19 +63,20 @@ class PageOrder:
     def missing(self, request: Request, response: Response | None) -> frozenset[str]:
         """Return the ids of the page that have no document, or one that may not be shown.
 
-        They were deleted or written since the forward index was read. response: to `documents`, where that is not None. None are
-        missing where documents could not be read.
+        They were deleted or written since the forward index was read. response: to `documents`, where that is not None. Where not
+        all documents could be read, those that were not are not missing.
         """
         if self.documents is None:
-            hidden = [row for row in self.rows if not request.may_show(self.scored.source(row))]
-            gone = frozenset(self.scored.table.item_ids[row] for row in hidden)
+            answered, documents = self.found.documents, self.scored.documents
         else:
-            gone = frozenset()
-        documents = self.found.documents if self.documents is None else response
-        if documents is None or "error" in documents or is_partial(documents):
-            return gone
-        there = {item_id_of(hit) for hit in hits_of(documents) if request.may_show(hit.get("_source", {}))}
-        return gone | (frozenset(self.scored.table.item_ids[row] for row in self.rows) - there)
+            answered = response
+            documents = {item_id_of(hit): hit for hit in hits_of(response or NO_RESPONSE)}
+        complete = answered is not None and "error" not in answered and not is_partial(answered)
+        ids = [self.scored.table.item_ids[row] for row in self.rows]
+        gone = [item_id for item_id in ids if item_id not in documents] if complete else []
+        there = (item_id for item_id in ids if item_id in documents)
+        gone += [item_id for item_id in there if not request.may_show(documents[item_id].get("_source", {}))]
+        return frozenset(gone)
 
 
 def order_page(

@@ -344,6 +344,29 @@ def test_of_many_candidates_only_the_documents_of_the_page_are_read() -> None:
         assert [(hit.item_id, hit.score) for hit in lacking.hits] == [(hit.item_id, hit.score) for hit in page.hits]
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_what_has_no_document_or_one_that_may_not_be_shown_is_missing(early: bool) -> None:
+    size = 60 if early else 400
+    engine, case = made(3, size), asked(3, size, text=early, offset=0 if early else 120, settings=SearchSettings(depth=200))
+    scoring, responses = engine.second(case)
+    assert (scoring.documents is not None) is early
+    ids = [scoring.table.item_ids[row] for row in order_page(*case, scoring, responses).rows]
+    at = len(scoring.missing_scores)
+
+    def missing(found: dict[str, Any]) -> frozenset[str]:
+        given = [*responses[:at], found, *responses[at + 1 :]] if early else responses
+        return order_page(*case, scoring, given).missing(case.request, None if early else found)
+
+    hits = engine._documents([scoring.table.item_ids[row] for row in scoring.rows] if early else ids)
+    others = [hit for hit in hits if hit["_id"] not in ids[:2]]
+    expired = {"_id": ids[1], "_source": {"expires_at": "1960-01-01T00:00:00Z"}}
+    assert missing({"hits": {"hits": hits}}) == set()
+    assert missing({"hits": {"hits": [*others, expired]}}) == {ids[0], ids[1]}
+    # Of what could not be read nothing is known.
+    assert missing({"hits": {"hits": [*others, expired]}, "timed_out": True}) == {ids[1]}
+    assert missing({"error": {"type": "x"}}) == set()
+
+
 def test_a_failed_retriever_is_left_out() -> None:
     engine, case = made(3, 60), asked(3, 60, text=True)
     plan = plan_retrieval(*case)
