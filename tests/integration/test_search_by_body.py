@@ -9,7 +9,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 
-from es_recsys import AsyncClient, Client, Event, Query
+from es_recsys import AsyncClient, Client, Event, Item, Query
 from es_recsys.errors import InputError
 from es_recsys.search.body_window import WINDOW, page_of_body
 from es_recsys.settings import Settings
@@ -111,6 +111,30 @@ def test_no_document_is_lost_where_two_are_of_one_item(es: Elasticsearch, client
         assert "p8" not in {hit.item_id for hit in without.hits} and len(without.hits) == len(answer.hits) - 2
     finally:
         es.delete(index=name, id="twin", refresh=True)
+
+
+def test_what_expired_or_is_muted_is_left_out_for_a_person_alone(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str]
+) -> None:
+    name, body = adopted[1], {"query": {"match": {"title": "lapsed"}}, "size": 100}
+    codes = {"old": {"expires_at": 1_764_400_000}, "theirs": {"author": "eve"}, "kept": {}}
+    for code in codes:
+        es.index(index=name, id=code, document={"code": code, "title": f"lapsed {code}", "rank": 0}, refresh=True)
+    client.insert_items(Item(item_id=code, title=f"lapsed {code}", **more) for code, more in codes.items())
+    client.put_events(Event(event_type=kind, user_id="muting", item_id=item) for kind, item in (("view", "p8"), ("mute", "eve")))
+    try:
+
+        def shown(**who: Any) -> set[str]:
+            return {hit.item_id for hit in client.search(body=body, source_index=name, **who).hits}
+
+        assert shown(user_id="muting") == {"kept"}
+        assert shown(user_id="u0") == {"kept", "theirs"}
+        # The caller's own answer stays as it is.
+        assert shown() == shown(user_id="nobody_known") == shown(user_id="muting", personalization=0.0) == set(codes)
+    finally:
+        client.delete_items(list(codes))
+        for code in codes:
+            es.delete(index=name, id=code, refresh=True)
 
 
 def test_for_a_person_the_window_has_another_order_and_all_else_is_as_it_was(
