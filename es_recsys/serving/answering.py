@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 
+from es_recsys.dataset import Profile
 from es_recsys.query import Answer, Query, Ranking
 from es_recsys.search.candidates import CandidateTable
 from es_recsys.search.features import feature_request
@@ -25,7 +26,7 @@ from es_recsys.serving.answer_log import answer_record
 from es_recsys.serving.body_search import BodyAnswer, search_by_body
 from es_recsys.serving.bought_together import bought_together
 from es_recsys.serving.buy_again import buy_again
-from es_recsys.serving.listed_items import ListedItems, for_listed_items, listed_request, with_figures
+from es_recsys.serving.listed_items import ListedItems, Listing, for_listed_items, listed_request, with_figures
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
@@ -42,10 +43,13 @@ from es_recsys.serving.user_state import load_user_state
 __all__ = ["compute_answer", "execute", "run_search"]
 
 
-def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: RankingPolicy | None = None) -> Flow[Answer]:
+def execute(
+    snapshot: ServingSnapshot, query: Query, now: float, policy: RankingPolicy | None = None, listing: Listing | None = None
+) -> Flow[Answer]:
     """Answer a query, from the user's ready list where it has the answer, and log the answer.
 
-    now: epoch seconds. policy: how to rank, in place of how the store ranks by itself.
+    now: epoch seconds. policy: how to rank, in place of how the store ranks by itself. listing: makes the list that alone decides,
+    from the user's profile.
 
     Of a user who is at hand the answer is computed while the profile's version is looked at, and again where it isn't the same.
     Raises what `compute_answer` does, and FilterError.
@@ -55,16 +59,16 @@ def execute(snapshot: ServingSnapshot, query: Query, now: float, policy: Ranking
     keys = profile_keys(snapshot, query)
     known = _known_profile(snapshot, query, keys)
     if known is not None:
-        computing = compute_answer(snapshot, query, filters, keys, known, now, policy, started)
+        computing = compute_answer(snapshot, query, filters, keys, known, now, policy, started, listing)
         (answer, kind), found = yield from run_beside(Get(snapshot.metadata.profiles, keys[0], source=False), computing)
         if known.is_still(found):
             yield LogAnswer(answer_record(snapshot, query, answer, kind, keys, now))
             return answer
     stored = yield from fetch_profile(snapshot, query, keys)
-    if policy is None and (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
+    if policy is None and listing is None and (ready := ready_answer(snapshot, query, stored, keys, now, started)) is not None:
         yield LogAnswer(ready[1])
         return ready[0]
-    answer, kind = yield from compute_answer(snapshot, query, filters, keys, stored, now, policy, started)
+    answer, kind = yield from compute_answer(snapshot, query, filters, keys, stored, now, policy, started, listing)
     yield LogAnswer(answer_record(snapshot, query, answer, kind, keys, now))
     return answer
 
@@ -78,18 +82,19 @@ def compute_answer(
     now: float,
     policy: RankingPolicy | None,
     started: float,
+    listing: Listing | None = None,
 ) -> Flow[tuple[Answer, str]]:
     """Return the answer to a query and its situation. A retriever that fails is named in `degraded`.
 
     filters: clauses of `query.filter`. keys: profile keys of the user. stored: the profile, as `fetch_profile` found it. started:
-    `time.perf_counter()`. Raises InputError for a query that can't be answered; StoreNotFound where the index is gone.
+    `time.perf_counter()`. listing: see `execute`. Raises InputError for a query that can't be answered; StoreNotFound where the index
+    is gone.
     """
     policy = for_query(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, stored, now)
     failed = snapshot.removed_models
-    listed: ListedItems | None = None
-    if query.bought_with is not None or query.repeat:
-        listed = buy_again(snapshot, query, profile, now) if query.repeat else (yield from bought_together(snapshot, query))
+    listed = yield from _list_of(snapshot, query, profile, now, listing)
+    if listed is not None:
         policy, failed = for_listed_items(policy, listed), ()
         request, user = listed_request(policy, query, profile, listed, filters, now)
         if profile is not None and moves_seen(policy, query, profile):
@@ -123,6 +128,17 @@ def compute_answer(
     if found is not None:
         answer = replace(answer, response=found.response, unranked=found.unranked)
     return answer, situation(request, user)
+
+
+def _list_of(
+    snapshot: ServingSnapshot, query: Query, profile: Profile | None, now: float, listing: Listing | None
+) -> Flow[ListedItems | None]:
+    """Return the list that alone decides; None where the answer is searched for."""
+    if listing is not None:
+        return (yield from listing(profile))
+    if query.repeat:
+        return buy_again(snapshot, query, profile, now)
+    return None if query.bought_with is None else (yield from bought_together(snapshot, query))
 
 
 def run_search(request: Request, user: UserState, policy: RankingPolicy, past: PastSearches | None = None) -> Flow[Ranking]:

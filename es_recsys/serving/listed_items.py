@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,9 +14,10 @@ from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrievers import MAX_LIST_IDS
+from es_recsys.serving.operations import Flow
 from es_recsys.serving.requests import build_request
 
-__all__ = ["ListedItems", "for_listed_items", "listed_request", "with_figures"]
+__all__ = ["ListedItems", "Listing", "for_listed_items", "listed_request", "with_figures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,15 @@ class ListedItems:
     exclude: frozenset[str] = frozenset()
 
 
+Listing = Callable[[Profile | None], Flow[ListedItems]]
+"""Makes the list that alone decides, from the profile of the user, None where nothing is known."""
+
+
 def for_listed_items(policy: RankingPolicy, listed: ListedItems) -> RankingPolicy:
     """Return the policy in which the list alone decides."""
     weights = {"no_query": {listed.name: 1.0}, "new_user": {}}
-    return replace(policy, retriever_weights=weights, rankers={}, item_features=None)
+    settings = policy.settings.model_copy(update={"fixed_weights": {}})
+    return replace(policy, settings=settings, retriever_weights=weights, rankers={}, item_features=None)
 
 
 def listed_request(
@@ -48,19 +54,13 @@ def listed_request(
     filters: Sequence[Clause],
     now: float,
 ) -> tuple[Request, UserState]:
-    """Return the request, and a user state of which the list is all. What the asking user dislikes is left out."""
+    """Return the request, which leaves out what all of its kind do, and a user state of which the list is all."""
     scored = list(listed.scores.items())[:MAX_LIST_IDS]
-    disliked = profile.disliked if profile is not None else frozenset()
     plain = query.model_copy(
-        update={
-            "bought_with": None,
-            "exclude": frozenset(query.exclude) | listed.exclude | disliked,
-            "personalization": 1.0,
-            "calibration": 0.0,
-        }
+        update={"exclude": frozenset(query.exclude) | listed.exclude, "personalization": 1.0, "calibration": 0.0}
     )
     only = [*filters, id_filter([item_id for item_id, _ in scored], has_variants=policy.has_variants)]
-    request = build_request(plain, policy, None, {}, only, now)
+    request = build_request(plain, policy, profile, {}, only, now)
 
     def score(item_ids: Sequence[str]) -> NDArray[np.float32]:
         return np.array([listed.scores.get(one, 0.0) for one in item_ids], np.float32)

@@ -16,25 +16,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 
 from es_recsys.dataset import Profile
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES, event_weight
 from es_recsys.events.actors import actor_of, user_of
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.query import Answer, Query
 from es_recsys.search.request import RankingPolicy, ScoredIds
-from es_recsys.search.retrievers import POPULARITY
 from es_recsys.serving.answering import execute
+from es_recsys.serving.listed_items import ListedItems
 from es_recsys.serving.operations import Flow, RunBlocking
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import user_profile
-from es_recsys.settings import FusionWeights
 
 __all__ = ["AuthorToFollow", "authors_to_follow", "trending"]
 
+_NAME = "trending"
 _USUAL = 24
 _LAST_ITEMS = 50
 _CIRCLE = 200
@@ -77,20 +76,21 @@ def trending(
     """
     if not store.timed:
         raise InputError("Events of this store have no times, so nothing is recent.", "Load events with timestamps.")
+    if circle and query.user_id is None:
+        raise InputError("A circle is somebody's.", "Name the user.")
     window = hours * 3_600.0
-    if circle:
-        if query.user_id is None:
-            raise InputError("A circle is somebody's.", "Name the user.")
-        profile = yield from user_profile(snapshot, query, now)
-        around = yield RunBlocking(lambda: _circle(store, profile, str(query.user_id)))
-        done: _Done = (yield RunBlocking(lambda: store.done_since(now - window, list(around)))) if around else []
-        ranked = _by_people(done)
-    else:
-        done = yield RunBlocking(lambda: store.done_since(now - (_USUAL + 1) * window))
-        ranked = _by_surplus(done, now - window)
-    answer = yield from execute(snapshot, query, now, _policy(snapshot, ranked))
-    hits = tuple(hit for hit in answer.hits if hit.score > 0.0)
-    return replace(answer, ranking=replace(answer.ranking, hits=hits, total=None))
+
+    def counted(profile: Profile | None) -> ScoredIds:
+        if not circle:
+            return _by_surplus(_of_products(snapshot, store.done_since(now - (_USUAL + 1) * window)), now - window)
+        around = _circle(store, Profile("") if profile is None else profile, str(query.user_id))
+        return _by_people(_of_products(snapshot, store.done_since(now - window, list(around)))) if around else []
+
+    def listing(profile: Profile | None) -> Flow[ListedItems]:
+        scores: ScoredIds = yield RunBlocking(lambda: counted(profile))
+        return ListedItems(_NAME, dict(scores), {})
+
+    return (yield from execute(snapshot, query, now, _policy(snapshot), listing))
 
 
 def authors_to_follow(
@@ -101,49 +101,51 @@ def authors_to_follow(
     A follower of the circle counts as much as three of its readers, each by how alike they are.
     """
     profile = yield from user_profile(snapshot, query, now)
-    around: dict[str, float] = yield RunBlocking(lambda: _circle(store, profile, str(query.user_id)))
-    if not around or snapshot.forward is None:
+    forward = snapshot.forward
+    if forward is None:
         return []
-    done: _Done = yield RunBlocking(lambda: store.done_since(0.0, list(around)))
+    found: list[AuthorToFollow] = yield RunBlocking(lambda: _suggested_authors(forward, store, profile, str(query.user_id)))
+    return found[:n]
+
+
+def _suggested_authors(forward: ForwardIndex, store: TrendingStore, profile: Profile, user_id: str) -> list[AuthorToFollow]:
+    around = _circle(store, profile, user_id)
+    done = store.done_since(0.0, list(around)) if around else []
     followers, readers = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     liked = [(actor, item) for actor, item, kind, value, _ in done if _liking(kind, value) > 0.0]
-    authors = snapshot.forward.authors(snapshot.forward.rows([item for _, item in liked]))
+    authors = forward.authors(forward.rows([item for _, item in liked]))
     for (actor, _), author in zip(liked, authors, strict=True):
         if author is not None:
             readers[author].add(actor)
     for actor, author, kind, value, _ in done:
         if kind == "follow" and value != 0.0:
             followers[author].add(actor)
-    known = profile.followed | profile.muted | {str(query.user_id)}
+    known = profile.followed | profile.muted | {user_id}
     scores = {
         author: math.fsum([*(3.0 * around[one] for one in followers[author]), *(around[one] for one in readers[author])])
         for author in {*followers, *readers} - known
     }
-    best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))[:n]
+    best = sorted(scores.items(), key=lambda each: (-each[1], each[0]))
     return [AuthorToFollow(author, score / best[0][1], len(followers[author]), len(readers[author])) for author, score in best]
 
 
-def _policy(snapshot: ServingSnapshot, ranked: ScoredIds) -> RankingPolicy:
-    """Return the policy that ranks by this list alone."""
-    scores, alone = dict(ranked), {POPULARITY: 1.0}
-
-    def score(item_ids: Sequence[str]) -> NDArray[np.float32]:
-        return np.array([scores.get(item_id, 0.0) for item_id in item_ids], np.float32)
-
+def _policy(snapshot: ServingSnapshot) -> RankingPolicy:
+    """Return the store's policy without what would move an item from where it was counted to be."""
     policy = ranking_policy(snapshot)
-    settings = policy.settings.model_copy(
-        update={
-            "weights": FusionWeights(query=alone, no_query=alone, new_user=alone),
-            "fixed_weights": {},
-            "exploration": 0.0,
-            "interests": 0,
-            "fusion": "weighted",
-            "max_per_author": 0,
-            "new_authors": 0.0,
-        }
-    )
-    tables = {"no_query": alone, "new_user": alone}
-    return replace(policy, settings=settings, retriever_weights=tables, popularity=ranked, popularity_of=score, rankers={})
+    plain = {"exploration": 0.0, "fusion": "weighted", "max_per_author": 0, "new_authors": 0.0}
+    return replace(policy, settings=policy.settings.model_copy(update=plain))
+
+
+def _of_products(snapshot: ServingSnapshot, done: _Done) -> _Done:
+    """Return what was done as done with the products of the items."""
+    forward = snapshot.forward
+    if snapshot.metadata.variants is None or forward is None:
+        return done
+    items = list({item for _, item, *_ in done})
+    rows = forward.rows(items)
+    known = [item for item, row in zip(items, rows.tolist(), strict=True) if row >= 0]
+    products = dict(zip(known, forward.products(rows[rows >= 0]), strict=True))
+    return [(actor, products.get(item, item), kind, value, time) for actor, item, kind, value, time in done]
 
 
 def _circle(store: TrendingStore, profile: Profile, user_id: str) -> dict[str, float]:

@@ -139,6 +139,15 @@ def test_both_clients_and_the_command_answer_alike(
     assert "confidence" in printed() and "lift" in printed("--relaxed")
 
 
+def test_what_muted_authors_made_is_left_out(client: Client) -> None:
+    wax = next(item for item in ITEMS if item.item_id == "wax")
+    client.insert_items(wax.model_copy(update={"author": "bee"}))
+    client.put_events(Event(event_type="mute", user_id="quiet", item_id="bee", timestamp=datetime.now(UTC)))
+    for user, there in (("somebody", True), ("quiet", False)):
+        found = [hit.item_id for hit in client.bought_together("shoes", relaxed=True, user_id=user, n=50).hits]
+        assert ("wax" in found) is there and len(found) > 1
+
+
 def monthly_purchases() -> Iterator[Event]:
     """Wax every 30 days by twelve people, the last time 28 days ago; `lately` bought it yesterday, too."""
     now = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=5)

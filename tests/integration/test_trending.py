@@ -11,6 +11,7 @@ import pytest
 from es_recsys import Client, Event, Item
 from es_recsys.errors import InputError
 from es_recsys.query import Answer
+from es_recsys.serving.operations import Get, Operation
 from es_recsys.settings import Settings
 
 pytestmark = pytest.mark.engine
@@ -48,7 +49,7 @@ def ids(answer: Answer) -> list[str]:
 
 def test_what_all_read_within_the_hour_comes_first(client: Client) -> None:
     answer = client.trending(hours=1.0, n=5)
-    assert ids(answer)[0] == "p30" and set(answer.hits[0].parts) == {"popularity"}
+    assert ids(answer)[0] == "p30" and set(answer.hits[0].parts) == {"trending"}
     assert len(ids(client.trending(hours=1.0, n=100))) < 40
     assert ids(client.trending(hours=1.0, n=100, filter=["author:eve"])) == ["p35"]
     assert ids(client.trending("b0", hours=1.0, filter=["author:cem"])) == []  # read it
@@ -82,3 +83,32 @@ def test_a_followed_author_comes_first_and_takes_three_places_of_a_page(client: 
     scores = {hit.item_id: hit.parts["author"] for hit in first.hits[:3]}
     ranked = {hit.item_id: hit.parts["author"] for hit in client.rank("fan", list(scores)).hits}
     assert scores == pytest.approx(ranked, rel=1e-4)
+
+
+def test_a_page_of_what_is_trending_is_part_of_one_list(client: Client) -> None:
+    whole = client.trending(hours=24.0, n=100)
+    scores = [hit.score for hit in whole.hits]
+    assert scores == sorted(scores, reverse=True) and scores[0] == 1.0 and scores[-1] > 0.0
+    # Neither fixed weights nor a bound for authors, both of which this store has, move anything.
+    assert all(hit.parts == {"trending": hit.score} for hit in whole.hits)
+    assert whole.ranking.total == len(whole.hits) > 10
+    pages = [item for offset in range(0, 40, 5) for item in ids(client.trending(hours=24.0, n=5, offset=offset))]
+    assert pages == ids(whole)
+    assert client.trending(hours=24.0, filter=["author:nobody"]).hits == ()
+
+
+def test_what_a_user_mutes_or_hides_is_not_trending_for_them_and_no_list_has_it(client: Client) -> None:
+    client.put_events([did("mute", "quiet", "cem"), did("hide", "quiet", "p35")])
+    shown = {hit.source["author"] for hit in client.trending("quiet", hours=24.0, n=100).hits}
+    assert shown == {"ann", "ben", "eve"}
+    assert "p35" not in ids(client.trending("quiet", hours=24.0, n=100))
+    assert "cem" in {hit.source["author"] for hit in client.trending("somebody", hours=24.0, n=100).hits}
+
+
+@pytest.mark.parametrize("circle", [False, True])
+def test_a_profile_is_read_once(client: Client, circle: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Operation] = []
+    steps_of = client.workspace.driver.steps_of
+    monkeypatch.setattr(client.workspace.driver, "steps_of", lambda operation: done.append(operation) or steps_of(operation))
+    client.trending("me", circle=circle, hours=48.0)
+    assert sum(isinstance(operation, Get) for operation in done) == 1

@@ -277,3 +277,14 @@ def test_a_product_of_very_many_variants_leaves_room_for_others(module_settings:
         for answer in (client.search("tin mug", n=20), client.recommend(n=20)):
             shown = [hit.product_id for hit in answer.hits]
             assert (len(shown), len(set(shown)), answer.ranking.total) == (13, 13, 13)
+
+
+def test_a_product_trends_by_what_is_done_with_all_of_its_variants(client: Client, products: dict[str, str]) -> None:
+    several = next(product for item_id, product in products.items() if item_id != product)
+    single = next(product for item_id, product in products.items() if item_id == product)
+    events = [_event(f"trend-{size}", f"{several}-{size}", "click") for size in SIZES]
+    events += [_event(f"trend-{k}", single, "click") for k in range(3)]
+    client.put_events(events)
+    shown = client.trending(hours=0.05, n=50).hits
+    ranked = [hit.product_id for hit in shown]
+    assert ranked.index(several) < ranked.index(single) and len(set(ranked)) == len(ranked)
