@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import os
 import sys
 import time
 
@@ -41,7 +40,7 @@ def main() -> int:
     if unknown := parts - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     started = time.monotonic()
-    with own_store(f"bench_{os.getpid()}", encoders=EncoderSettings(image="none")) as client:
+    with own_store("bench", encoders=EncoderSettings(image="none")) as client:
         print(f"{machine(client)}; {busy()} before the start", flush=True)
         if INDEXING in parts:
             loading.warm_up(client, 2 * sizes[0])

@@ -43,9 +43,9 @@ class ProcessorClock:
 
 @contextmanager
 def own_store(name: str, **options: Any) -> Iterator[Client]:
-    """A client of a store that ends with the block, in a temporary home: at ES_RECSYS_URL, else on a node of its own."""
+    """A client of a store of this process, which ends with the block: at ES_RECSYS_URL, else on a node of its own."""
     with tempfile.TemporaryDirectory(prefix="es-recsys-measured-") as home:
-        settings = load_settings(index=name, home=Path(home), **options)
+        settings = load_settings(index=f"{name}_{os.getpid()}", home=Path(home), **options)
         with Client(settings=settings, keep=False) as client:
             try:
                 yield client

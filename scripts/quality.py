@@ -58,9 +58,9 @@ class Store:
 
 @contextmanager
 def own_store(name: str) -> Iterator[Store]:
-    """A store in a temporary home, dropped at the end of the block."""
+    """A store of this process, in a temporary home, dropped at the end of the block."""
     with tempfile.TemporaryDirectory(prefix="es-recsys-quality-") as folder:
-        store = Store(name, Path(folder))
+        store = Store(f"{name}_{os.getpid()}", Path(folder))
         try:
             yield store
         finally:
@@ -250,7 +250,7 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=0, help="ask the first N test queries only")
     arguments = parser.parse_args()
     # Two runs at one Elasticsearch are not to drop each other's store.
-    with own_store(f"quality_{arguments.dataset}_{os.getpid()}") as store:
+    with own_store(f"quality_{arguments.dataset}") as store:
         if arguments.dataset == "msrd":
             msrd(store, arguments.folder, arguments.queries, arguments.text_encoder)
         elif arguments.dataset == "gowalla":

@@ -55,7 +55,7 @@ POSITIVE = frozenset(name for name, row in EVENT_TYPES.items() if row.counts_as_
 
 @dataclass(frozen=True, eq=False)
 class Variant:
-    """One way to answer, with its answer to every wish."""
+    """One way to answer, with its answer to every need."""
 
     name: str
     answers: RankingSystem

@@ -85,7 +85,7 @@ def main() -> int:
         parser.error("wrk is missing (Debian: apt install wrk)")
     started = time.monotonic()
     with (
-        own_store(f"load_{os.getpid()}", encoders=EncoderSettings(image="none")) as client,
+        own_store("load", encoders=EncoderSettings(image="none")) as client,
         tempfile.TemporaryDirectory() as folder,
     ):
         print(f"{machine(client)}; {busy()} before the start", flush=True)

@@ -38,7 +38,7 @@ def show_feed(client: Client, scenario: str, seed: int) -> None:
         report = train(client.workspace, progress=bar)
     show_report(report, False, bar.shown)
     one, other = made.opposites
-    names = {reader: max(made.likings[reader], key=made.likings[reader].__getitem__) for reader in (one, other)}
+    names = {reader: max(made.preferences[reader], key=made.preferences[reader].__getitem__) for reader in (one, other)}
     _side_by_side(
         "Recommended",
         [

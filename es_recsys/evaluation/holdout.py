@@ -25,7 +25,7 @@ __all__ = [
     "event_type_holdout",
     "leave_last_out",
     "leave_last_two_out",
-    "newcomers_after",
+    "new_users_after",
     "next_items_after",
     "random_holdout",
     "some_users_holdout",
@@ -128,7 +128,7 @@ def next_items_after(
     return _split(kind, data, HoldoutRule(moment=moment), owners, items, rng, users, targets)
 
 
-def newcomers_after(
+def new_users_after(
     data: Interactions, moment: float, rng: np.random.Generator, users: int = 2_000, *, targets: Collection[str] = ()
 ) -> HoldoutSplit:
     """Hold out all events from `moment` on (epoch seconds); of users who came then the five new items after the first are sought.

@@ -40,8 +40,8 @@ _TOPICS = {
 }
 _PHRASES = (
     "The {0} and the {1}: what the {2} means",
-    "{0}, {1} and a {2}",
-    "Why every {0} needs a {1}",
+    "{0}, {1} and {a2}",
+    "Why every {0} needs {a1}",
     "After the {0}, a new {1}",
 )
 
@@ -69,16 +69,16 @@ FEEDS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Feed:
-    """A feed in memory: items and events, oldest first. likings: reader -> topic -> how much they like it."""
+    """A feed in memory: items and events, oldest first. preferences: reader -> topic -> how much they like it."""
 
     items: tuple[Item, ...]
     events: tuple[Event, ...]
-    likings: dict[str, dict[str, float]]
+    preferences: dict[str, dict[str, float]]
 
     @property
     def opposites(self) -> tuple[str, str]:
         """Two readers whose favourite topics differ."""
-        favourite = {reader: max(liked, key=liked.__getitem__) for reader, liked in self.likings.items()}
+        favourite = {reader: max(liked, key=liked.__getitem__) for reader, liked in self.preferences.items()}
         first = next(iter(favourite))
         return first, next(reader for reader, topic in favourite.items() if topic != favourite[first])
 
@@ -112,20 +112,20 @@ def feed(kind: str, seed: int = 7, items: int = 800, readers: int = 300, end: da
     names = [f"{pick(stream(seed, number), list(_TOPICS))} Post {number + 1}" for number in range(how.authors)]
     authors = ids[: how.authors] if how.are_readers else names
     catalogue = _catalogue(seed, how, authors, items, until)
-    likings = {reader: _likings(stream(seed, "reader", reader)) for reader in ids}
+    preferences = {reader: _preferences(stream(seed, "reader", reader)) for reader in ids}
     visits = sorted((moment, reader) for reader in ids for moment in _moments(seed, reader, how, until))
     liked = {reader: sample(stream(seed, "authors", reader), range(len(authors)), 6) for reader in ids}
     events: list[Event] = []
     for moment, reader in visits:
-        events += _visit(seed, how, catalogue, authors, reader, likings[reader], liked[reader], moment)
-    return Feed(tuple(catalogue.items), tuple(sorted(events, key=_when)), likings)
+        events += _visit(seed, how, catalogue, authors, reader, preferences[reader], liked[reader], moment)
+    return Feed(tuple(catalogue.items), tuple(sorted(events, key=_when)), preferences)
 
 
 def _when(event: Event) -> datetime:
     return event.timestamp or datetime.fromtimestamp(0, UTC)
 
 
-def _likings(rng: np.random.Generator) -> dict[str, float]:
+def _preferences(rng: np.random.Generator) -> dict[str, float]:
     loved = sample(rng, list(_TOPICS), 2)
     return {topic: 1.0 if topic in loved else -0.6 + 0.6 * rng.random() for topic in _TOPICS}
 
@@ -140,7 +140,8 @@ def _catalogue(seed: int, how: FeedKind, authors: Sequence[str], n: int, until: 
         wrote = int(rng.random() * len(authors))
         about = pick(rng, beats[wrote])
         words = sample(rng, _TOPICS[topics[about]].split(), 6)
-        title = pick(rng, _PHRASES).format(*words[:3]).capitalize()
+        articles = {f"a{place}": _with_article(word) for place, word in enumerate(words)}
+        title = pick(rng, _PHRASES).format(*words[:3], **articles).capitalize()
         expires = datetime.fromtimestamp(created[number] + how.lifetime_h * _HOUR, UTC) if how.lifetime_h else None
         made.append(
             Item(
@@ -162,6 +163,10 @@ def _catalogue(seed: int, how: FeedKind, authors: Sequence[str], n: int, until: 
     return _Catalogue(made, np.array(topic), np.array(author), created, created + lifetime, np.array(appeal))
 
 
+def _with_article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeio' else 'a'} {word}"
+
+
 def _moments(seed: int, reader: str, how: FeedKind, until: float) -> list[float]:
     rng = stream(seed, "visits", reader)
     often = 4 + int(12 * rng.random())
@@ -174,7 +179,7 @@ def _visit(
     catalogue: _Catalogue,
     authors: Sequence[str],
     reader: str,
-    likings: dict[str, float],
+    preferences: dict[str, float],
     liked: Sequence[int],
     moment: float,
 ) -> list[Event]:
@@ -185,7 +190,7 @@ def _visit(
     age = (moment - catalogue.created[there]) / (how.half_life_h * _HOUR)
     heat = np.exp2(-age) * (1.0 + np.sqrt(catalogue.clicks[there])) * np.exp(1.2 * rng.random(len(there)))
     shown = there[np.argsort(-heat, kind="stable")[:_PAGE]]
-    topics = np.array(list(likings.values()))
+    topics = np.array(list(preferences.values()))
     utility = 2.0 * topics[catalogue.topic[shown]] + 1.2 * np.isin(catalogue.author[shown], liked) + catalogue.appeal[shown]
     events: list[Event] = []
 

@@ -59,8 +59,8 @@ def _narrowed(words: str, kind: Kind, shopper: Shopper, rng: np.random.Generator
     return words, wants
 
 
-def _favourite(likings: Mapping[str, float], rng: np.random.Generator) -> str:
-    return pick(rng, [name for name, liking in likings.items() if liking > 0.0])
+def _favourite(preferences: Mapping[str, float], rng: np.random.Generator) -> str:
+    return pick(rng, [name for name, liking in preferences.items() if liking > 0.0])
 
 
 def _slip(text: str, rng: np.random.Generator) -> str:

@@ -73,7 +73,7 @@ def _shopper(seed: int, number: int, personas: list[dict[str, Any]], period: tup
 
 
 def _kinds(persona: dict[str, Any], rng: np.random.Generator) -> tuple[Likings, Likings]:
-    """Draw the likings at the first and at the last moment; half of the shoppers turn to something new."""
+    """Draw the preferences at the first and at the last moment; half of the shoppers turn to something new."""
     own = sample(rng, persona["kinds"], 5)
     first = dict(zip(own[:4], (1.0, 0.85, 0.7, 0.55), strict=True))
     strange = [kind.leaf for kind in kinds() if kind.leaf not in persona["kinds"] and kind.leaf not in persona["avoids"]]

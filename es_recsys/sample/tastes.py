@@ -85,10 +85,10 @@ class Shopper:
     def utilities(self, traits: Traits, at: float) -> NDArray[np.float64]:
         """Return `utility` for columns made before, (n,) float64; `at` in epoch seconds."""
         total = _RATING * (traits.ratings - 4.0) - _PRICE * np.abs(traits.levels - self.level)
-        likings = {"kind": self.kinds_at(at), "brand": self.brands, "colour": self.colours}
-        likings |= {"style": self.styles, "audience": self.audiences}
+        preferences = {"kind": self.kinds_at(at), "brand": self.brands, "colour": self.colours}
+        preferences |= {"style": self.styles, "audience": self.audiences}
         for trait, weight in _WEIGHTS.items():
-            liking = np.array([likings[trait].get(name, 0.0) for name in traits.names[trait]], np.float64)
+            liking = np.array([preferences[trait].get(name, 0.0) for name in traits.names[trait]], np.float64)
             if liking.size:
                 total = total + weight * liking[traits.codes[trait]]
         return total

@@ -145,8 +145,8 @@ def _intent(walk: _Walk) -> Kind:
             return kinds_by_leaf()[pick(walk.rng, fitting)]
     if draw > 0.93:
         return pick(walk.rng, kinds())
-    likings = {leaf: liking for leaf, liking in walk.shopper.kinds_at(walk.now).items() if liking > 0.0}
-    return kinds_by_leaf()[weighted(walk.rng, tuple(likings), [liking**2 for liking in likings.values()])]
+    preferences = {leaf: liking for leaf, liking in walk.shopper.kinds_at(walk.now).items() if liking > 0.0}
+    return kinds_by_leaf()[weighted(walk.rng, tuple(preferences), [liking**2 for liking in preferences.values()])]
 
 
 def _opened(utility: NDArray[np.float64], rng: np.random.Generator) -> list[int]:

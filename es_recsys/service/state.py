@@ -55,7 +55,7 @@ class ServiceState:
         """Return what bodies may hold now, with the indices that are answered for."""
         snapshots, service = self.client.workspace.snapshots, self.settings.service
         try:
-            snapshot = snapshots.at_hand()
+            snapshot = snapshots.known()
             if snapshot is None:
                 snapshot = await asyncio.to_thread(self._current)
             self._adopted = adopted_indices(snapshot.metadata)

@@ -104,7 +104,7 @@ class SnapshotCache:
 
     def current(self) -> ServingSnapshot:
         """Return the snapshot, at most `REFRESH_S` old but while another thread loads one. Raises StoreNotFound, ModelError."""
-        snapshot = self.at_hand()
+        snapshot = self.known()
         if snapshot is not None:
             return snapshot
         with self._loading:
@@ -113,7 +113,7 @@ class SnapshotCache:
             assert self._snapshot is not None
             return self._snapshot
 
-    def at_hand(self) -> ServingSnapshot | None:
+    def known(self) -> ServingSnapshot | None:
         """Return what `current` does where nobody has to wait for it, else None."""
         snapshot = self._snapshot
         if snapshot is None or self._is_invalid():

@@ -176,7 +176,7 @@ class Workspace:
         """
         for last in (False, True):
             try:
-                snapshot = yield RunBlocking(self.snapshots.current, self.snapshots.at_hand)
+                snapshot = yield RunBlocking(self.snapshots.current, self.snapshots.known)
                 return (yield from make(snapshot))
             except NotFoundError as error:
                 if last or not is_index_missing(error):

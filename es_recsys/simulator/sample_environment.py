@@ -91,8 +91,8 @@ class SampleStoreEnvironment:
         if rng.random() >= self.searches:
             return SimulatedNeed(user_id, timestamp, Query(user_id=user_id), utility, available)
         shopper = self.shoppers[user_id]
-        likings = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(timestamp)).items() if liking > 0.0}
-        kind = kinds_by_leaf()[weighted(rng, tuple(likings), [liking**2 for liking in likings.values()])]
+        preferences = {leaf: liking for leaf, liking in shopper.kinds_at(self._felt(timestamp)).items() if liking > 0.0}
+        kind = kinds_by_leaf()[weighted(rng, tuple(preferences), [liking**2 for liking in preferences.values()])]
         asked = draw_query(kind, shopper, rng)
         found = np.zeros(len(self.item_ids), bool)
         found[self.shop.scopes.get(asked.scope, self.shop.scopes[""])] = True

@@ -292,7 +292,7 @@ def _choose(
     choice = _weighed(weighed, configs, notes)
     first = attempts.step(
         "Users of whom one event is known are answered by the same shares",
-        lambda: first_event_shares(models, choice.weights, held.newcomers(seed, MOST_USERS) or held.whole, notes),
+        lambda: first_event_shares(models, choice.weights, held.new_users(seed, MOST_USERS) or held.whole, notes),
         dict[str, float](),
     )
     return replace(choice, first_event=first)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import Interactions
-from es_recsys.evaluation.holdout import leave_last_out, newcomers_after, random_holdout, temporal_split
+from es_recsys.evaluation.holdout import leave_last_out, new_users_after, random_holdout, temporal_split
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.types import sample_users
@@ -75,14 +75,14 @@ class Validation:
         part = temporal_split(self.data, np.random.default_rng(seed), users, targets=self.targets, back=1)
         return part if len(part) >= FEWEST else None
 
-    def newcomers(self, seed: int, users: int) -> HoldoutSplit | None:
+    def new_users(self, seed: int, users: int) -> HoldoutSplit | None:
         """Return a holdout split of up to so many users of whom no model knows anything and one event is known when they ask.
 
         None where there are none: without times, or with too few who came after the moment.
         """
         if self.method != "time":
             return None
-        part = newcomers_after(self.data, self.whole.rule.moment, np.random.default_rng(seed), users, targets=self.targets)
+        part = new_users_after(self.data, self.whole.rule.moment, np.random.default_rng(seed), users, targets=self.targets)
         return part if len(part) >= 2 * FEWEST else None
 
 

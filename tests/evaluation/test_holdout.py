@@ -10,7 +10,7 @@ import pytest
 
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation.holdout import leave_last_out, leave_last_two_out, newcomers_after, random_holdout, temporal_split
+from es_recsys.evaluation.holdout import leave_last_out, leave_last_two_out, new_users_after, random_holdout, temporal_split
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.types import take
 
@@ -223,7 +223,7 @@ def test_of_equal_times_none_tells_of_the_other(interactions: Make) -> None:
     assert part.train.users.tolist() == [0, 1, 1]
 
 
-def test_of_newcomers_the_first_event_is_known_and_nothing_is_learned(interactions: Make) -> None:
+def test_of_new_users_the_first_event_is_known_and_nothing_is_learned(interactions: Make) -> None:
     days = {
         "old": [("a", 1.0, 0.0), ("b", 1.0, 1.0), ("c", 1.0, 11.0)],
         "new": [("a", 1.0, 10.0), ("a", 1.0, 10.5), *((item, 1.0, 11.0 + place) for place, item in enumerate("bcdefg"))],
@@ -231,7 +231,7 @@ def test_of_newcomers_the_first_event_is_known_and_nothing_is_learned(interactio
         "once": [("c", 1.0, 12.0)],
     }
     data = interactions(days, timed=True)
-    part = newcomers_after(data, 10 * 86_400.0, np.random.default_rng(0))
+    part = new_users_after(data, 10 * 86_400.0, np.random.default_rng(0))
     assert data.user_ids[part.users].tolist() == ["new"]
     assert data.item_ids[part.train.items].tolist() == ["a", "b"] and set(part.train.users.tolist()) == {0}
     assert data.item_ids[part.histories.items].tolist() == ["a"] == data.item_ids[part.seen[0]].tolist()

@@ -121,16 +121,16 @@ def _hill(settings: Mapping[str, Any]) -> float:
 HILL = {"x": tuple(range(-5, 6)), "y": tuple(range(-5, 6))}
 
 
-def _climb(x: int, y: int, **more: Any) -> TuningResult:
+def _search(x: int, y: int, **more: Any) -> TuningResult:
     return optimize(HILL, _hill, method="coordinate", start={"x": x, "y": y}, **more)
 
 
 def test_one_setting_after_the_other_reaches_the_top_and_nothing_is_tried_twice() -> None:
-    found = _climb(0, 0)
+    found = _search(0, 0)
     assert found.best is not None and (found.best.settings, found.best.value) == ({"x": 3, "y": -2}, 0)
     assert not found.cut_short
     assert len(found.trials) == len({str(one.settings) for one in found.trials}) < 20
-    assert len(_climb(3, -2).trials) == 5
+    assert len(_search(3, -2).trials) == 5
 
 
 def test_all_values_of_a_setting_are_tried_where_they_are_cheap() -> None:
@@ -173,7 +173,7 @@ def test_what_is_not_in_the_space_is_entered_at_every_value() -> None:
 
 
 def test_when_time_is_out_the_start_stands() -> None:
-    found = _climb(2, -2, deadline=0.0)
+    found = _search(2, -2, deadline=0.0)
     assert found.best is not None and found.best.settings == {"x": 2, "y": -2}
     assert found.cut_short and found.tried == 1
 

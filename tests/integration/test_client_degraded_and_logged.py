@@ -42,10 +42,10 @@ class FailingSearches:
         return {name: self._spoilt(each) for name, each in part.items()}
 
 
-def test_a_leg_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retriever_that_fails_is_named_and_the_rest_answers(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshots = client.workspace.snapshots
     without_forward_index = replace(snapshots.current(), forward=None)
-    for name in ("current", "at_hand"):
+    for name in ("current", "known"):
         monkeypatch.setattr(snapshots, name, lambda: without_forward_index)
     whole = client.search(QUERY)
     failing = FailingSearches(client.workspace.driver, "text_vector")

@@ -39,7 +39,7 @@ def test_every_item_has_a_place_in_each(client: Client, sample: SampleStore) -> 
         assert found["count"] == len(sample.items)
 
 
-def test_words_find_pictures_by_their_own_leg(client: Client, sample: SampleStore) -> None:
+def test_words_find_pictures_by_their_own_retriever(client: Client, sample: SampleStore) -> None:
     kinds = {item.item_id: item.categories[-1] for item in sample.items}
     kind = max(set(kinds.values()), key=lambda name: list(kinds.values()).count(name))
     answer = client.search(kind, n=10)

@@ -35,7 +35,7 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
         yield client
 
 
-def test_words_find_by_their_own_leg_what_does_not_say_them(client: Client) -> None:
+def test_words_find_by_their_own_retriever_what_does_not_say_them(client: Client) -> None:
     answer = client.search("rucksack", n=20)
     assert answer.ranking.degraded == ()
     assert any(hit.parts.get("lsa_vector", 0.0) > 0.0 for hit in answer.hits)

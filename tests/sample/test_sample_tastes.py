@@ -99,8 +99,8 @@ def test_shoppers_differ_and_about_half_of_them_drift() -> None:
     assert len({shopper.persona for shopper in shoppers}) == 12
     assert 0.35 < np.mean([dict(shopper.kinds) != dict(shopper.later) for shopper in shoppers]) < 0.65
     for shopper in shoppers:
-        for likings in (shopper.kinds, shopper.later, shopper.brands, shopper.colours, shopper.styles, shopper.audiences):
-            assert max(likings.values()) > 0.0 and all(-1.0 <= liking <= 1.0 for liking in likings.values())
+        for preferences in (shopper.kinds, shopper.later, shopper.brands, shopper.colours, shopper.styles, shopper.audiences):
+            assert max(preferences.values()) > 0.0 and all(-1.0 <= liking <= 1.0 for liking in preferences.values())
         assert 0.0 <= shopper.level <= 1.0
 
 

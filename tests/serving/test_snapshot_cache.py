@@ -59,7 +59,7 @@ def ageing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[SlowCache, 
     monkeypatch.setattr(snapshot_cache, "REFRESH_S", 10.0)
     monkeypatch.setattr(snapshot_cache.time, "monotonic", lambda: clock[0])
     cache = SlowCache(tmp_path)
-    assert cache.at_hand() is None and cache.current() == 1
+    assert cache.known() is None and cache.current() == 1
 
     def pass_s(seconds: float) -> None:
         clock[0] += seconds
@@ -76,12 +76,12 @@ def loaded(cache: SlowCache) -> None:
 def test_nobody_waits_while_the_next_one_is_loaded_in_the_background(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
     cache, pass_s = ageing
     pass_s(4.0)
-    assert cache.at_hand() == 1 and not cache._loading.locked()
+    assert cache.known() == 1 and not cache._loading.locked()
     pass_s(2.0)
-    assert [cache.at_hand(), cache.current()] == [1, 1]
+    assert [cache.known(), cache.current()] == [1, 1]
     assert cache.begun.wait(60)
     pass_s(60.0)  # however long that takes
-    assert [cache.at_hand(), cache.current()] == [1, 1]
+    assert [cache.known(), cache.current()] == [1, 1]
     cache.may_end.set()
     loaded(cache)
     pass_s(-60.0)
@@ -92,8 +92,8 @@ def test_one_that_is_too_old_is_waited_for(ageing: tuple[SlowCache, Callable[[fl
     cache, pass_s = ageing
     cache.may_end.set()
     pass_s(11.0)
-    assert cache.at_hand() is None
-    assert cache.current() == 2 == cache.at_hand()
+    assert cache.known() is None
+    assert cache.current() == 2 == cache.known()
 
 
 def test_a_failure_in_the_background_is_met_by_who_has_to_wait(ageing: tuple[SlowCache, Callable[[float], None]]) -> None:
@@ -103,7 +103,7 @@ def test_a_failure_in_the_background_is_met_by_who_has_to_wait(ageing: tuple[Slo
     pass_s(6.0)
     assert cache.current() == 1
     loaded(cache)
-    assert cache.at_hand() == 1
+    assert cache.known() == 1
     pass_s(6.0)
     loaded(cache)
     with pytest.raises(RuntimeError):
@@ -114,7 +114,7 @@ def test_an_invalid_one_is_at_nobodys_hand(ageing: tuple[SlowCache, Callable[[fl
     cache, _ = ageing
     cache.may_end.set()
     cache.invalidate()
-    assert cache.at_hand() is None
+    assert cache.known() is None
     assert cache.latest() == 2
 
 

@@ -47,8 +47,8 @@ class Shop:
         order, chances = list(range(ITEMS)), {}
         if self._share:
             exploration = Exploration(self._share, self._exposure, seeded_rng(7, f"a{number}"))
-            newcomers = set(exploration.cold_start_candidates(self._environment.item_ids[-NEW:]))
-            new = [place for place, item_id in enumerate(item_ids) if item_id in newcomers]
+            cold_start = set(exploration.cold_start_candidates(self._environment.item_ids[-NEW:]))
+            new = [place for place, item_id in enumerate(item_ids) if item_id in cold_start]
             found = explore(exploration, item_ids, scores[best].tolist(), 0, query.n, cold_start=new)
             order, chances = found.order, found.propensities
         hits = tuple(
@@ -77,7 +77,7 @@ def learned(environment: LatentFactorEnvironment, share: float) -> InteractionSt
 
 
 def test_new_items_are_looked_at_and_what_is_learned_of_them_brings_more(environment: LatentFactorEnvironment) -> None:
-    """Paired by wish: after exploring, an answer that explores is worth more than one that doesn't; before, it cost something."""
+    """Paired by need: after exploring, an answer that explores is worth more than one that doesn't; before, it cost something."""
     new = environment.item_ids[-NEW:]
     assert not learned(environment, 0.0).counts(new).any()
     known = learned(environment, 1.0)

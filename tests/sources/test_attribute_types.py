@@ -125,7 +125,7 @@ def test_converted(value: Any, kind: str, typed: bool, wanted: Any) -> None:
         (["a"], "number"),
     ],
 )
-def test_misfits(value: Any, kind: str) -> None:
+def test_mismatches(value: Any, kind: str) -> None:
     with pytest.raises(TypeMismatch):
         convert(value, kind, typed=True)
 

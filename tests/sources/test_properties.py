@@ -186,7 +186,7 @@ values = (
 @settings(max_examples=300, deadline=None)
 @given(values=st.lists(values, max_size=20), typed=st.booleans())
 def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed: bool) -> None:
-    """Fewer than a hundred values leave no room for a misfit, so each converts, to one type."""
+    """Fewer than a hundred values leave no room for a mismatch, so each converts, to one type."""
     inference = TypeInference()
     for value in values:
         inference.add(value, typed)
@@ -201,8 +201,8 @@ def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed:
     for value in values:
         try:
             got = convert(value, kind, typed)
-        except TypeMismatch as misfit:
-            assert "finite" in str(misfit)  # infinity is a number that no field takes
+        except TypeMismatch as mismatch:
+            assert "finite" in str(mismatch)  # infinity is a number that no field takes
             continue
         assert got is None or type(got) in allowed
 

@@ -99,8 +99,8 @@ def test_there_is_a_model_wherever_there_are_events(name: str) -> None:
     found = trained(data, items)
     assert found.weights and sum(found.weights.values()) == pytest.approx(1.0)
     assert np.isfinite(list(found.weights.values())).all()
-    promise = found.report.figures.get("expected_quality", {"ndcg": 0.0})
-    assert math.isfinite(promise["ndcg"])
+    expected = found.report.figures.get("expected_quality", {"ndcg": 0.0})
+    assert math.isfinite(expected["ndcg"])
     # It answers anybody, too.
     recommend(found.models, found.weights, History.of(data.item_ids[:2].tolist()), 5, frozenset())
 

@@ -72,13 +72,13 @@ def test_where_events_have_times_who_came_after_the_split_chooses(interactions: 
     rng = np.random.default_rng(0)
     users = {f"u{user}": [(f"i{rng.integers(40)}", 1.0, user / 30 + place) for place in range(5)] for user in range(3_000)}
     validation = Validation.of(interactions(users, timed=True), np.random.default_rng(0), Notes(None))
-    part = validation.newcomers(1, 120)
+    part = validation.new_users(1, 120)
     assert part is not None and len(part) == 120 == len(part.histories.items)
     assert not set(part.users.tolist()) & set(part.train.users.tolist())
     assert np.array_equal(part.train.times, validation.whole.train.times)
-    assert validation.newcomers(1, 99) is None
+    assert validation.new_users(1, 99) is None
     plain = Validation.of(interactions({user: own[:4] for user, own in users.items()}), np.random.default_rng(0), Notes(None))
-    assert plain.method != "time" and plain.newcomers(1, 120) is None
+    assert plain.method != "time" and plain.new_users(1, 120) is None
 
 
 def test_too_few_users_choose_nothing(part: HoldoutSplit, models: dict[str, Model]) -> None:

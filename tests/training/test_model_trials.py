@@ -1,4 +1,4 @@
-"""Trials: what is kept of trained models while settings are climbed over, and what is given up when the time is over."""
+"""Trials: what is kept of trained models while settings are searched, and what is given up when the time is over."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def _part() -> HoldoutSplit:
     return HoldoutSplit("the last", train, HistoryBatch.of_users(train, users), (np.array([0, 1]),), (np.array([29]),), (), users)
 
 
-def test_the_best_of_a_climb_is_there_when_time_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_of_a_search_is_there_when_time_has_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
     Learner.trainings.clear()
     clock, deadline = [0.0], 1.0
     monkeypatch.setattr(time, "process_time", lambda: clock[0])
     trials = Trials(Learner, _part(), 0, None, TrainingCallback(deadline=deadline))
-    # Every value is entered, as none of them is where the climb begins.
+    # Every value is entered, as none of them is where the search begins.
     config, _ = trials.tune(True, deadline, None, lambda model: -abs(model.config.right - 1) - 0.1 * model.config.right)
     for other in (5, 6, 7):
         trials.model(Taught(other))
@@ -93,7 +93,7 @@ def part(interactions: Callable[..., Interactions]) -> HoldoutSplit:
     return leave_last_out(interactions(users), np.random.default_rng(0), 40)
 
 
-def test_the_pairs_of_the_best_of_a_climb_are_not_counted_again(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pairs_of_the_best_of_a_search_are_not_counted_again(part: HoldoutSplit, monkeypatch: pytest.MonkeyPatch) -> None:
     counted: list[CooccurrenceConfig] = []
     count = module.count
     monkeypatch.setattr(module, "count", lambda seq, how, *given: (counted.append(how), count(seq, how, *given))[1])

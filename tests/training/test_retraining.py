@@ -99,12 +99,12 @@ def test_a_fall_within_chance_or_of_little_is_none() -> None:
     served, record = trained(data)
     measured = quality(served, record, data, np.random.default_rng(0))
     assert isinstance(measured, Quality)
-    for promise, fallen in [
+    for expected, fallen in [
         (ExpectedQuality(1.5 * measured.now, 0.5 * measured.now, 100), False),
         (ExpectedQuality(1.5 * measured.now, 0.01 * measured.now, 100), True),
         (ExpectedQuality(1.05 * measured.now, 0.0, 100), False),
     ]:
-        told = TrainingRecord(record.events, record.until, (), {}, promise)
+        told = TrainingRecord(record.events, record.until, (), {}, expected)
         again = quality(served, told, data, np.random.default_rng(0))
         assert isinstance(again, Quality)
         assert again.fallen is fallen

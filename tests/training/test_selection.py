@@ -170,9 +170,9 @@ def test_too_few_purchases_to_choose_by_are_said(interactions: Make) -> None:
     assert selection.report.figures["validation_users"] == 256
     # What is expected of it is of another kind than what it is to be held to, so it isn't kept.
     assert TrainingRecord.on(data, 0.0, (), {}, selection.report.figures, targets=("purchase",)).expected_quality is None
-    promise = TrainingRecord.on(data, 0.0, (), {}, selection.report.figures).expected_quality
+    expected = TrainingRecord.on(data, 0.0, (), {}, selection.report.figures).expected_quality
     # It is of users who chose nothing: one of five.
-    assert promise is not None and promise.users == 64
+    assert expected is not None and expected.users == 64
 
 
 def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:

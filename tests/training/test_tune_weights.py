@@ -20,7 +20,7 @@ from es_recsys.training.weight_questions import next_items
 RETRIEVERS = ("als", "popularity", "covisitation")
 
 
-def _sheet(theta: tuple[float, float, float, float], questions: int = 3_000) -> RetrieverScores:
+def _scores(theta: tuple[float, float, float, float], questions: int = 3_000) -> RetrieverScores:
     """Choices among 20 candidates by people to whom the retrievers, and the rest, matter so much."""
     rng = np.random.default_rng(1)
     candidates, grades = [], []
@@ -39,12 +39,12 @@ def _of_all(weights: Mapping[str, float], scores: RetrieverScores) -> NDArray[np
 
 
 def test_what_mattered_beside_the_other_legs_is_found() -> None:
-    found = logit_weights(_sheet((1.0, 0.0, 2.0, 4.0)))
+    found = logit_weights(_scores((1.0, 0.0, 2.0, 4.0)))
     assert found == pytest.approx({"als": 0.25, "popularity": 0.0, "covisitation": 0.5}, abs=0.06)
 
 
 def test_where_the_other_legs_say_nothing_the_largest_is_one() -> None:
-    found = logit_weights(_sheet((2.0, 0.0, 4.0, 0.0)))
+    found = logit_weights(_scores((2.0, 0.0, 4.0, 0.0)))
     assert found == pytest.approx({"als": 0.5, "popularity": 0.0, "covisitation": 1.0}, abs=0.1)
 
 
@@ -54,28 +54,28 @@ def test_nothing_to_choose() -> None:
 
 
 def test_what_is_surely_better_on_people_who_chose_no_part_of_it_is_kept() -> None:
-    sheet = _sheet((0.0, 0.0, 8.0, 0.0), 250)
+    scores = _scores((0.0, 0.0, 8.0, 0.0), 250)
     who = [f"u{row // 2}" for row in range(250)]
     before = {"als": 1.0, "popularity": 0.0, "covisitation": 0.1}
-    found = choose_weights("no_query", sheet, _of_all(before, sheet), who, 400, None, 7)
+    found = choose_weights("no_query", scores, _of_all(before, scores), who, 400, None, 7)
     assert found.kept
     assert found.weights["covisitation"] > 2 * max(found.weights["als"], found.weights["popularity"])
-    assert found.before == pytest.approx(sheet.ndcg(before).mean())
+    assert found.before == pytest.approx(scores.ndcg(before).mean())
     # Nothing chosen without a question knows it better than what is chosen with it.
-    assert found.before + 0.1 < found.after < sheet.ndcg(found.weights).mean() + 0.01
+    assert found.before + 0.1 < found.after < scores.ndcg(found.weights).mean() + 0.01
 
 
 def test_no_change_of_one_retriever_betters_what_was_found() -> None:
-    sheet = _sheet((1.0, 0.0, 2.0, 4.0), 400)
+    scores = _scores((1.0, 0.0, 2.0, 4.0), 400)
     start = {"als": 0.9, "popularity": 1.0, "covisitation": 0.12}
-    result = best_weights(sheet, start, 1_000, 60.0)[1]
+    result = best_weights(scores, start, 1_000, 60.0)[1]
     assert result.best is not None
     found = result.best.settings
-    reached = sheet.ndcg(found).mean()
-    assert reached > sheet.ndcg(start).mean() + 0.02
+    reached = scores.ndcg(found).mean()
+    assert reached > scores.ndcg(start).mean() + 0.02
     values = {one.settings["als"] for one in result.trials}
     assert len(values) > 10
-    assert all(sheet.ndcg({**found, retriever: value}).mean() <= reached for retriever in RETRIEVERS for value in values)
+    assert all(scores.ndcg({**found, retriever: value}).mean() <= reached for retriever in RETRIEVERS for value in values)
 
 
 def test_where_judgments_weighed_words_and_vectors_they_are_one_signal() -> None:
@@ -118,9 +118,9 @@ def test_in_noise_the_weights_stay(seed: int) -> None:
         [(f"i{n:02}", 0.0, dict(zip(RETRIEVERS, row, strict=True))) for n, row in enumerate(rng.random((20, 3)))]
         for _ in range(120)
     ]
-    sheet = padded_scores(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
+    scores = padded_scores(RETRIEVERS, candidates, [{f"i{rng.integers(20):02}": 1.0} for _ in range(120)])
     before = dict.fromkeys(RETRIEVERS, 0.5)
-    found = choose_weights("no_query", sheet, _of_all(before, sheet), [""] * 120, 400, None, 7)
+    found = choose_weights("no_query", scores, _of_all(before, scores), [""] * 120, 400, None, 7)
     assert not found.kept
     assert found.weights == before
     # The best of many looks better on the questions that it was chosen by; it must not be judged by those.
@@ -153,27 +153,27 @@ def test_the_same_weights_are_scored_once(monkeypatch: pytest.MonkeyPatch) -> No
         scored.append(tuple(weights.get(retriever, 0.0) for retriever in self.retrievers))
         return ndcg(self, weights)
 
-    sheet = _sheet((1.0, 0.0, 2.0, 0.0), 60)
+    scores = _scores((1.0, 0.0, 2.0, 0.0), 60)
     monkeypatch.setattr(RetrieverScores, "ndcg", counting)
-    best_weights(sheet, dict.fromkeys(RETRIEVERS, 0.5), 200, 60.0)
+    best_weights(scores, dict.fromkeys(RETRIEVERS, 0.5), 200, 60.0)
     assert len(scored) > 30
     assert len(scored) == len(set(scored))
 
 
 def test_answers_are_kept_for_the_same_question_alone(tmp_path: Path) -> None:
-    path, sheet = tmp_path / "deep" / "sheet.npz", _sheet((1.0, 0.0, 2.0, 4.0), 20)
-    before = _of_all({"als": 0.5, "popularity": 0.25, "covisitation": 0.0}, sheet)
+    path, scores = tmp_path / "deep" / "scores.npz", _scores((1.0, 0.0, 2.0, 4.0), 20)
+    before = _of_all({"als": 0.5, "popularity": 0.25, "covisitation": 0.0}, scores)
     assert ScoreCache(path, "one").get() is None
-    ScoreCache(path, "one").put(sheet, before)
+    ScoreCache(path, "one").put(scores, before)
     found = ScoreCache(path, "one").get()
     assert found is not None
     assert found[1].tolist() == before.tolist()
     weights = {"als": 0.5, "covisitation": 0.25}
-    assert found[0].ndcg(weights).tolist() == sheet.ndcg(weights).tolist() != sheet.ndcg({}).tolist()
-    assert found[0].retrievers == sheet.retrievers
+    assert found[0].ndcg(weights).tolist() == scores.ndcg(weights).tolist() != scores.ndcg({}).tolist()
+    assert found[0].retrievers == scores.retrievers
     assert ScoreCache(path, "other").get() is None
     path.write_bytes(path.read_bytes()[:500])
     assert ScoreCache(path, "one").get() is None
-    ScoreCache(path, "other").put(sheet, before)
+    ScoreCache(path, "other").put(scores, before)
     assert ScoreCache(path, "other").get() is not None
-    assert [one.name for one in path.parent.iterdir()] == ["sheet.npz"]
+    assert [one.name for one in path.parent.iterdir()] == ["scores.npz"]
