@@ -217,7 +217,9 @@ class ServiceSettings(BaseModel):
     user_token_secret: Annotated[SecretStr, AfterValidator(_not_empty)] | None = Field(
         default=None, description="What tokens of users are signed with that a public key takes."
     )
-    requests_per_minute: int = Field(default=0, ge=0, description="Requests that one key may make of one worker in a minute; 0: any number.")
+    requests_per_minute: int = Field(
+        default=0, ge=0, description="Requests that one key may make of one worker in a minute; 0: any number."
+    )
     allowed_origins: tuple[str, ...] = Field(default=(), description="Origins of web pages that may call.")
     deadline_s: float = Field(
         default=2.0, gt=0, description="Seconds after which a ranking is given up for Elasticsearch's own order."

@@ -28,10 +28,10 @@ class ItemTable:
 
     ids: (n,). groups: the different group_ids. group_idx: (n,) int32, position in `groups`, -1 for an item that is no variant.
     newest: (<= n,) int32, the rows with a `created_at`, newest first, those of one moment by item id. by_seq_no: (n,) int32, the
-    rows in the order of their `seq_no`. authors, author_idx: as groups. author_rows: (<= n,) int32, the rows with an author, in the
-    order of `authors`; author_begins: (authors + 1,) int64, where in it those of each begin, and the last end. expiring: (<= n,)
-    int32, the rows with an `expires_at`, the first to expire first. row_of_write: the row of each `seq_no`, -1 for none, where
-    these are few. sketches: of the directions, by field, where they pay.
+    rows in the order of their `seq_no`. authors, author_idx: as groups. author_rows: (<= n,) int32, the rows with an author, in
+    the order of `authors`; author_begins: (authors + 1,) int64, where in it those of each begin, and the last end. expiring:
+    (<= n,) int32, the rows with an `expires_at`, the first to expire first. row_of_write: the row of each `seq_no`, -1 for none,
+    where these are few. sketches: of the directions, by field, where they pay.
     """
 
     ids: ItemIds
@@ -221,7 +221,7 @@ def _names(numbered: ItemIds, idx: NDArray[np.int32]) -> list[str | None]:
 
 
 def _rows_by(idx: NDArray[np.int32], n: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the rows with an idx, which are below n, in their order, and (n + 1,) where those of each begin, and the last end."""
+    """Return the rows with an idx, which are below n, in its order, and (n + 1,) where those of each begin and the last end."""
     rows = np.flatnonzero(idx >= 0)
     rows = rows[np.argsort(idx[rows], kind="stable")]
     return rows.astype(np.int32), np.concatenate([[0], np.cumsum(np.bincount(idx[rows], minlength=n))]).astype(np.int64)

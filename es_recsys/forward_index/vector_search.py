@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray

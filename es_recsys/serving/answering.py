@@ -48,8 +48,8 @@ def execute(
 ) -> Flow[Answer]:
     """Answer a query, from the user's ready list where it has the answer, and log the answer.
 
-    now: epoch seconds. policy: how to rank, in place of how the store ranks by itself. listing: makes the list that alone decides,
-    from the user's profile.
+    now: epoch seconds. policy: how to rank, in place of how the store ranks by itself. listing: makes the list that alone
+    decides, from the user's profile.
 
     Of a user who is at hand the answer is computed while the profile's version is looked at, and again where it isn't the same.
     Raises what `compute_answer` does, and FilterError.
@@ -87,8 +87,8 @@ def compute_answer(
     """Return the answer to a query and its situation. A retriever that fails is named in `degraded`.
 
     filters: clauses of `query.filter`. keys: profile keys of the user. stored: the profile, as `fetch_profile` found it. started:
-    `time.perf_counter()`. listing: see `execute`. Raises InputError for a query that can't be answered; StoreNotFound where the index
-    is gone.
+    `time.perf_counter()`. listing: see `execute`. Raises InputError for a query that can't be answered; StoreNotFound where the
+    index is gone.
     """
     policy = for_query(policy or ranking_policy(snapshot), query)
     profile = yield from read_profile(snapshot, query, stored, now)

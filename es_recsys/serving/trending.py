@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-
 from es_recsys.dataset import Profile
 from es_recsys.errors import InputError
 from es_recsys.event_types import EVENT_TYPES, event_weight

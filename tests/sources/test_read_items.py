@@ -14,7 +14,6 @@ from item_files import fault, jsonl, left_out, one, read
 from es_recsys.sources import RejectedRows, read_items, strip_markup
 from es_recsys.types import Item
 
-
 CATALOGUE = """item_id,title,categories,tags,price,created_at,available,year,code,released,vegan,mood,Screen size
 1,One,Shoes|Running,"[""new"",""light""]",9.5,2026-01-01,true,1999,007,2020-01-01,true,calm|happy,5.5
 2,Two,,,,1767225600,false,2000,8,,false,,6

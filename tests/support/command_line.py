@@ -32,6 +32,7 @@ class Done:
 
 Run = Callable[..., Done]
 
+
 def runner(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Return what runs a command in this process. It ends the test where the exit code is not `code`."""
 
