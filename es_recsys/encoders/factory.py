@@ -122,20 +122,32 @@ def image_encoder(settings: Settings) -> Encoder | None:
 def audio_encoder(settings: Settings) -> Encoder | None:
     """Return the audio encoder that `settings.encoders.audio` names; None for "none".
 
-    "log-mel" needs no weights and compares sounds with sounds. Raises MissingExtra; InputError for another name.
+    "log-mel" needs no weights and compares sounds with sounds, as does "aisfx", a small network that runs as ONNX.
+    "clap:local-dir:FOLDER" needs torch and takes texts too.
+    Raises ModelError, MissingExtra, SetupError; InputError for another name.
     """
     chosen = settings.encoders
     if chosen.audio == "none":
         return None
-    from es_recsys.encoders import log_mel  # scipy.signal: a search by words has no use for it
+    from es_recsys.encoders import aisfx, clap, log_mel  # scipy.signal: a search by words has no use for it
     from es_recsys.encoders.audio_loading import require_soundfile
 
-    if chosen.audio != log_mel.NAME:
-        raise InputError(
-            f'No audio model is named "{chosen.audio}".', f'Take "{log_mel.NAME}" or "none" in ES_RECSYS_ENCODERS__AUDIO.'
-        )
     require_soundfile()
-    return log_mel.LogMelEncoder(batch_size=chosen.batch_size, max_seconds=chosen.max_audio_seconds)
+    batch_size, max_seconds, threads = chosen.batch_size, chosen.max_audio_seconds, chosen.threads
+    digests = DigestCache(settings.cache)
+    if chosen.audio == log_mel.NAME:
+        return log_mel.LogMelEncoder(batch_size=batch_size, max_seconds=max_seconds)
+    if chosen.audio.startswith(clap.PREFIX):
+        return clap.ClapEncoder(chosen.audio, digests, threads=threads, batch_size=batch_size, max_seconds=max_seconds)
+    if chosen.audio != aisfx.NAME:
+        raise InputError(
+            f'No audio model is named "{chosen.audio}".',
+            f'Take "{log_mel.NAME}", "{aisfx.NAME}", "clap:local-dir:FOLDER" or "none" in ES_RECSYS_ENCODERS__AUDIO.',
+        )
+    path = aisfx.find_weights(digests)
+    fingerprint = aisfx.aisfx_fingerprint(path, digests)
+    export, manifest = cached_export(settings.cache, fingerprint, lambda into: aisfx.export_aisfx(path, into))
+    return aisfx.AisfxEncoder(fingerprint, export, manifest, threads=threads, batch_size=batch_size, max_seconds=max_seconds)
 
 
 def encoders(settings: Settings) -> tuple[Encoder, ...]:

@@ -21,6 +21,7 @@ from scipy.fft import dct, rfft
 from es_recsys.encoders.audio_loading import MAX_WINDOWS, WINDOW_S, load_windows
 from es_recsys.encoders.base import l2_normalize, require_unit_vectors
 from es_recsys.encoders.fingerprints import fingerprint
+from es_recsys.encoders.mel_bands import mel_filters
 from es_recsys.encoders.read_ahead import encode_readable
 
 __all__ = ["NAME", "RATE", "LogMelEncoder", "sound_statistics"]
@@ -105,19 +106,8 @@ def _log_mel(window: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(window, (0, max(0, _FRAME - len(window))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, _FRAME)[::_HOP] * np.hanning(_FRAME).astype(np.float32)
     power = np.abs(rfft(frames, _FFT)) ** 2
-    levels = 10.0 * np.log10(power @ _filters().T + 1e-10)
+    levels = 10.0 * np.log10(power @ mel_filters(RATE, _FFT, _BANDS, _LOWEST_HZ, _HIGHEST_HZ).T + 1e-10)
     return np.asarray(np.maximum(levels - levels.max(), -_RANGE_DB), np.float32)
-
-
-@cache
-def _filters() -> NDArray[np.float32]:
-    """Return (bands, bins) float32: triangles that are evenly wide on the mel scale (O'Shaughnessy 1987)."""
-    lowest, highest = (2_595.0 * np.log10(1.0 + hz / 700.0) for hz in (_LOWEST_HZ, _HIGHEST_HZ))
-    edges = 700.0 * (10.0 ** (np.linspace(lowest, highest, _BANDS + 2) / 2_595.0) - 1.0)
-    hz = np.fft.rfftfreq(_FFT, 1.0 / RATE)
-    rising = (hz - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - hz) / (edges[2:] - edges[1:-1])[:, None]
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
 
 
 @cache

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from es_recsys.encoders.base import l2_normalize
 from es_recsys.encoders.onnx_model import vectors_agree
 from es_recsys.encoders.onnx_text import OnnxTextEncoder
+from es_recsys.encoders.transformers_logging import without_logging
 from es_recsys.errors import MissingExtra, ModelError
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ def load_sentence_transformer(folder: Path, threads: int = 0) -> SentenceTransfo
     if threads:
         torch.set_num_threads(threads)
     try:
-        with _without_logging():
+        with without_logging():
             model = SentenceTransformer(
                 str(folder), device="cpu", local_files_only=True, model_kwargs={"attn_implementation": "eager"}
             )
@@ -74,7 +72,7 @@ def export_text(model: SentenceTransformer, into: Path) -> Mapping[str, Any]:
     default = model.prompts.get(model.default_prompt_name or "", "")
     (into / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
     inputs = _write_graph(model, into / "model.onnx")
-    with _without_logging():
+    with without_logging():
         expected = l2_normalize(model.encode(list(CHECK_TEXTS), prompt="", show_progress_bar=False))
     manifest = {
         "dims": int(expected.shape[1]),
@@ -115,7 +113,7 @@ def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
     if not set(names) <= {"input_ids", "attention_mask", "token_type_ids"}:
         raise ExportError(f"it takes other inputs: {', '.join(names)}")
     try:
-        with _without_logging(), torch.no_grad():
+        with without_logging(), torch.no_grad():
             torch.onnx.export(
                 Chain(names),
                 tuple(features.values()),
@@ -131,28 +129,3 @@ def _write_graph(model: SentenceTransformer, path: Path) -> list[str]:
     except Exception as error:
         raise ExportError(f"torch can't trace it ({type(error).__name__})") from error
     return names
-
-
-@contextmanager
-def _without_logging() -> Iterator[None]:
-    """Silence the libraries' warnings about themselves and their progress bars."""
-    loggers = [logging.getLogger(name) for name in ("sentence_transformers", "transformers", "torch.onnx")]
-    levels = [logger.level for logger in loggers]
-    try:
-        from transformers.utils import logging as bars
-
-        shown = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()  # type: ignore[no-untyped-call]
-    except (ImportError, AttributeError):
-        shown = False
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.ERROR)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        if shown:
-            bars.enable_progress_bar()  # type: ignore[no-untyped-call]

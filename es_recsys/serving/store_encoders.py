@@ -35,8 +35,8 @@ _MAKERS: dict[str, Callable[[Settings], Encoder | None]] = {
     "image": image_encoder,
     "audio": audio_encoder,
 }
-# Encodes texts and pictures into one space.
-_MULTIMODAL = "open_clip:"
+# Encode texts and pictures, or texts and sounds, into one space.
+_MULTIMODAL = ("open_clip:", "clap:")
 _CACHED_TEXTS = 10_000
 
 

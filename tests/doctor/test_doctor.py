@@ -106,6 +106,21 @@ def test_what_makes_a_models_form_is_not_missed_once_it_is_made(settings: Settin
     assert _by_name(packages.check_packages(settings, without_torch))["packages for text"].ok
 
 
+@pytest.mark.parametrize(
+    ("chosen", "missing", "named"),
+    [
+        ("aisfx", "aisfx", "pip install --no-deps aisfx"),
+        ("aisfx", "onnxruntime", "[text]"),
+        ("clap:local-dir:x", "transformers", "[text]"),
+    ],
+)
+def test_what_an_audio_model_needs_is_named(settings: Settings, chosen: str, missing: str, named: str) -> None:
+    given = settings.model_copy(update={"encoders": EncoderSettings(audio=chosen)})
+    check = _by_name(packages.check_packages(given, lambda module: module != missing))["packages for sounds"]
+    assert not check.ok and missing in check.what and named in check.remedy
+    assert _by_name(packages.check_packages(given, lambda module: True))["packages for sounds"].ok
+
+
 def test_every_module_is_one_that_the_extras_install() -> None:
     if not packages.is_installed("torch"):
         pytest.skip("the extras are not installed")
@@ -115,6 +130,9 @@ def test_every_module_is_one_that_the_extras_install() -> None:
         *packages._IMAGE_RUNTIME,
         *packages._IMAGE_EXPORT,
         *packages._CLIP,
+        *packages._AUDIO_RUNTIME,
+        *packages._AUDIO_EXPORT,
+        *packages._CLAP,
         *packages._TRAIN,
         *packages._EMBEDDED,
         *packages._TEXT_WEIGHTS,

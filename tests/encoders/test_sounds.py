@@ -79,12 +79,17 @@ def test_what_is_no_sound_is_refused(tmp_path: Path, data: bytes, reason: str) -
         assert caught.value.remedy
 
 
-def test_an_hour_is_refused_by_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+def an_hour() -> bytes:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.zeros(3_600 * 4_000, np.int16), 4_000, format="FLAC")
+    return buffer.getvalue()
+
+
+def test_an_hour_is_refused_by_the_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    hour = an_hour()
     monkeypatch.setattr(soundfile.SoundFile, "read", None)
     with pytest.raises(EncodingError, match=r"3,600 seconds, more than the 1,800 allowed \(encoders.max_audio_seconds\)"):
-        load_windows(buffer.getvalue(), RATE, Settings().encoders.max_audio_seconds)
+        load_windows(hour, RATE, Settings().encoders.max_audio_seconds)
 
 
 def test_samples_that_are_no_numbers_are_refused() -> None:
@@ -109,16 +114,26 @@ def test_spoilt_bytes_give_a_sound_or_an_encoding_error(format: str, data: st.Da
 
 def test_a_broken_sound_costs_its_item_alone(tmp_path: Path) -> None:
     sounds = {"a.wav": wav(tone(220)), "b.wav": b"broken", "c.wav": wav(np.zeros(RATE)), "d.mp3": wav(noise(1), "MP3")}
+    sounds |= {
+        "e.wav": b"",
+        "f.flac": an_hour(),
+        "g.wav": wav(np.zeros(0)),
+        "h.ogg": wav(chord(330), "OGG"),
+        "i.wav": wav(tone(220))[:60],
+    }
     for name, data in sounds.items():
         (tmp_path / name).write_bytes(data)
-    names = ("a.wav", "b.wav", "c.wav", "d.mp3", None, "absent.wav", "https://x.example/a.mp3", "../a.wav")
+    names = (*sorted(sounds), None, "absent.wav", "https://x.example/a.mp3", "../a.wav")
     items = [Item(item_id=str(number), audio=name) for number, name in enumerate(names)]
     encoder = audio_encoder(Settings())
     assert encoder is not None
     encoded = encode_items(encoder, items, tmp_path)
-    assert [vector is not None for vector in encoded.vectors] == [True, False, False, True] + [False] * 4
-    assert set(encoded.errors) == {1, 2, 5, 6, 7}
-    assert "does not exist" in encoded.errors[5] and "sounds are read from files" in encoded.errors[6].lower()
+    assert [vector is not None for vector in encoded.vectors] == [name in ("a.wav", "d.mp3", "h.ogg") for name in names]
+    reasons = {names[row]: reason for row, reason in encoded.errors.items()}
+    assert set(reasons) == set(names) - {"a.wav", "d.mp3", "h.ogg", None}
+    told = {"c.wav": "silent", "e.wav": "empty", "f.flac": "3,600 seconds", "g.wav": "empty", "absent.wav": "does not exist"}
+    assert all(reason in reasons[name] for name, reason in told.items())
+    assert "sounds are read from files" in reasons["https://x.example/a.mp3"].lower()
 
 
 KINDS: dict[str, Callable[[int], np.ndarray]] = {

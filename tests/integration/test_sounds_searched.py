@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clap_model import tiny_clap
 from sounds import chord, noise, tone, wav
 from typer.testing import CliRunner
 
 from es_recsys import AsyncClient, Client, Event, Item
 from es_recsys.cli import app as cli_app
+from es_recsys.encoders import audio_encoder, encode_query
 from es_recsys.errors import InputError
 from es_recsys.query import Answer, Hit, Query
 from es_recsys.settings import Settings
@@ -118,3 +120,22 @@ def test_a_store_without_sounds_says_so(module_settings: Callable[..., Settings]
             client.search(audio=folder / "query_low.mp3")
         with pytest.raises(InputError, match="can't be read"):
             client.search(audio=folder / "absent.mp3")
+
+
+def test_words_find_sounds_where_the_encoder_reads_both(
+    module_settings: Callable[..., Settings], folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("transformers", reason="the package transformers is not installed")
+    settings = module_settings()
+    chosen = settings.encoders.model_copy(update={"audio": tiny_clap(tmp_path / "model", 5)})
+    settings = settings.model_copy(update={"encoders": chosen})
+    encoder = audio_encoder(settings)
+    assert encoder is not None
+    files = [folder / f"{kind}{n}.flac" for kind in KINDS for n in range(COUNT)]
+    nearest = np.argsort(-encoder.encode(files) @ encode_query(encoder, "low noise"))
+    with Client(settings=settings) as client:
+        assert client.load_items(folder / "items.csv").unencoded == 2
+        hits = client.search("low noise", n=5).hits
+        assert [hit.item_id for hit in hits] == [files[place].stem for place in nearest[:5]]
+        assert set(hits[0].parts) == {"audio_vector"}
+        assert kinds(client.search(audio=folder / "query_noise.mp3", n=3).hits) == {"noise"}
