@@ -237,14 +237,14 @@ def weight_table(policy: RankingPolicy, name: str, models: Iterable[str]) -> dic
 def _personal_table(user: UserState, policy: RankingPolicy, models: Sequence[str]) -> dict[str, float]:
     """Return retriever -> weight without a query of a known user.
 
-    What the models weigh together is shared out as `train` chose it for whole histories, and of few events as for one: the n-th
-    event leaves an n-th of that.
+    What models and popularity weigh together is shared out as `train` chose it for whole histories, and of few events as for
+    one: the n-th event leaves an n-th of that.
     """
     table = weight_table(policy, "no_query", models)
     first, events = policy.retriever_weights.get(FIRST_EVENT), len(user.history.item_ids)
     if first is None or not 1 <= events <= MOST_FEW_EVENTS:
         return table
-    together = math.fsum(table.get(name, 0.0) for name in first if name not in NOT_PERSONALIZED)
+    together = math.fsum(table.get(name, 0.0) for name in first)
     mixed = {name: table.get(name, 0.0) + (together * share - table.get(name, 0.0)) / events for name, share in first.items()}
     return {**table, **mixed}
 

@@ -96,8 +96,13 @@ def _add_own_routes(app: FastAPI) -> None:
 
     @app.get("/api/v1/recommend/{user_id:path}", tags=["es_recsys"])
     async def recommend(request: Request, user_id: str) -> Response:
-        """Recommend items to a user."""
+        """Recommend items to a user; with `repeat`, what they have bought and buy again."""
         return await rest_api.recommend(request, _state(request), _caller(request), user_id)
+
+    @app.get("/api/v1/bought-together/{item_id:path}", tags=["es_recsys"])
+    async def bought_together(request: Request, item_id: str) -> Response:
+        """Find what is bought together with an item, or with any of several."""
+        return await rest_api.bought_together(request, _state(request), _caller(request), item_id)
 
     @app.get("/health/live", tags=["operation"])
     async def live() -> dict[str, str]:
@@ -225,7 +230,10 @@ def _request_id(request: Request) -> str:
 
 async def _unknown_path(request: Request, error: Any) -> Response:
     kind = "method_not_allowed_exception" if error.status_code == 405 else "resource_not_found_exception"
-    reason = "This path is not served: /{index}/_search, /_msearch, /api/v1/events, /api/v1/recommend/{user_id} are."
+    reason = (
+        "This path is not served: /{index}/_search, /_msearch, /api/v1/events, /api/v1/recommend/{user_id} and"
+        " /api/v1/bought-together/{item_id} are."
+    )
     return _error(ServiceError(error.status_code, kind, reason))
 
 

@@ -1,4 +1,4 @@
-"""The paths of our own: events in, recommendations out."""
+"""The paths of our own: events in, recommendations and what is bought together out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,11 +18,12 @@ from es_recsys.service.request_body import read_body
 from es_recsys.service.state import ServiceState
 from es_recsys.types import Event
 
-__all__ = ["post_events", "recommend"]
+__all__ = ["bought_together", "post_events", "recommend"]
 
 _NUMBERS = ("personalization", "diversity", "popularity", "calibration", "explore")
-_LISTS = ("filter", "exclude")
-_KNOWN = frozenset({"n", "offset", "explain", "session_id", *_NUMBERS, *_LISTS})
+_PAGE = frozenset({"n", "offset", "filter", "exclude", "explain"})
+_OF_A_USER = _PAGE | {"session_id", "repeat", *_NUMBERS}
+_OF_AN_ITEM = _PAGE | {"also", "relaxed", "user_id"}
 
 
 async def post_events(request: Request, state: ServiceState, caller: Caller) -> Response:
@@ -63,22 +65,39 @@ async def recommend(request: Request, state: ServiceState, caller: Caller, user_
     """Recommend items to a user."""
     caller.check("read")
     given = request.query_params
-    if given.keys() - _KNOWN:
-        raise ServiceError(400, "illegal_argument_exception", f"The URL may have: {', '.join(sorted(_KNOWN))}.")
+    numbers = {name: _number(given[name], float, name) for name in _NUMBERS if name in given}
+    own = {"user_id": user_id, "session_id": given.get("session_id"), "repeat": _flag(given, "repeat"), **numbers}
+    return await _answered(state, own, given, _OF_A_USER)
+
+
+async def bought_together(request: Request, state: ServiceState, caller: Caller, item_id: str) -> Response:
+    """Find what is bought together with an item, or with any of several."""
+    caller.check("read")
+    given = request.query_params
+    own = {"bought_with": (item_id, *given.getlist("also")), "user_id": given.get("user_id"), "relaxed": _flag(given, "relaxed")}
+    return await _answered(state, own, given, _OF_AN_ITEM)
+
+
+async def _answered(state: ServiceState, own: dict[str, Any], given: QueryParams, known: frozenset[str]) -> Response:
+    """Return the answer to a query with the page that the URL asks for. known: what the URL may have."""
+    if given.keys() - known:
+        raise ServiceError(400, "illegal_argument_exception", f"The URL may have: {', '.join(sorted(known))}.")
     query = make_query(
-        user_id=user_id,
-        session_id=given.get("session_id"),
         n=_number(given.get("n", "10"), int, "n"),
         offset=_number(given.get("offset", "0"), int, "offset"),
         filter=tuple(given.getlist("filter")),
         exclude=tuple(given.getlist("exclude")),
-        explain=given.get("explain", "false").lower() in ("", "1", "true"),
-        **{name: _number(given[name], float, name) for name in _NUMBERS if name in given},
+        explain=_flag(given, "explain"),
+        **own,
     )
     try:
         return _json((await state.answer(query)).to_dict())
     except TimeoutError:
         raise ServiceError(503, "service_unavailable_exception", "The answer took too long. Try again later.") from None
+
+
+def _flag(given: QueryParams, name: str) -> bool:
+    return given.get(name, "false").lower() in ("", "1", "true")
 
 
 def _number(text: str, kind: Any, name: str) -> Any:

@@ -65,10 +65,12 @@ def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
     Content leads, as one item is too thin a history for behaviour to decide alone.
     """
     trained = policy.retriever_weights.get("no_query", {})
-    models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) for name in policy.metadata.models}
+    total = math.fsum(max(trained.get(name, 0.0), 0.0) for name in policy.metadata.models) or 1.0
+    models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) / total for name in policy.metadata.models}
     others = {name: table for name, table in policy.retriever_weights.items() if name != FIRST_EVENT}
     weights = {**others, "no_query": {**_SIMILAR_CONTENT, **models}}
-    return replace(policy, retriever_weights=weights, rankers={}, item_features=None)
+    settings = policy.settings.model_copy(update={"fixed_weights": {}})  # which are those of somebody's recommendations
+    return replace(policy, settings=settings, retriever_weights=weights, rankers={}, item_features=None)
 
 
 def with_exploration(

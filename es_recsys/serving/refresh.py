@@ -26,6 +26,7 @@ from es_recsys.serving.profile_folding import fold_all_profiles, fold_new_events
 from es_recsys.serving.snapshot_cache import popularity_folder
 from es_recsys.serving.stored_interactions import interactions_of, load_interactions
 from es_recsys.serving.workspace import Workspace
+from es_recsys.settings import SearchSettings
 
 if TYPE_CHECKING:
     from es_recsys.events.event_frame import FrameBuilder  # it loads polars
@@ -36,6 +37,7 @@ __all__ = [
     "catalogue_state",
     "clean_events",
     "count_popularity",
+    "half_lives",
     "has_unfinished_load",
     "refresh_after_events",
     "refresh_after_items",
@@ -188,6 +190,11 @@ def clean_events(work: Workspace, written: FrameBuilder | None = None) -> tuple[
     return found.report, found.events
 
 
+def half_lives(search: SearchSettings) -> PopularityConfig:
+    """Return what popularity is counted by."""
+    return PopularityConfig(search.popularity_hours / 24.0, search.trend_hours / 24.0)
+
+
 def count_popularity(work: Workspace, events: EventArrays | None = None) -> None:
     """Count popularity from the stored events, and store it as an artefact.
 
@@ -199,8 +206,7 @@ def count_popularity(work: Workspace, events: EventArrays | None = None) -> None
     position = store.log_position()
     if events is not None and events.position[1:] != position[1:]:
         events = None
-    search = work.settings.search
-    config = PopularityConfig(search.popularity_hours / 24.0, search.trend_hours / 24.0)
+    config = half_lives(work.settings.search)
     weights, scale = dict(sorted(metadata.event_weights.items())), store.rating_scale.to_setting()
     went_by: list[Any] = [weights, scale, grouping_version(metadata)]
     if config != PopularityConfig():

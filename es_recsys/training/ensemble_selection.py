@@ -14,7 +14,7 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.base import Model
 from es_recsys.training.ensemble_candidates import Candidates
 
-__all__ = ["SURE", "MarginalGain", "SelectedEnsemble", "select_among", "select_ensemble"]
+__all__ = ["SURE", "MarginalGain", "SelectedEnsemble", "select_among", "select_ensemble", "with_model"]
 
 # A model must bring this much to be worth a search of its own in every answer.
 _WORTH = 1.005

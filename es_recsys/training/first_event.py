@@ -16,7 +16,7 @@ import numpy as np
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import bootstrap, difference_words
 from es_recsys.models.base import Model
-from es_recsys.models.popularity import Popularity
+from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, select_among
 from es_recsys.training.model_trials import DEPTH
@@ -31,20 +31,24 @@ _FEWEST = 100
 
 
 def first_event_shares(
-    models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit, notes: Notes
+    models: Mapping[str, Model],
+    weights: Mapping[str, float],
+    part: HoldoutSplit,
+    notes: Notes,
+    half_lives: PopularityConfig | None = None,
 ) -> dict[str, float]:
     """Return model, or popularity -> share for users of whom one event is known, summing to 1.
 
     Empty where none are surely better than the `weights`, those of whole histories: each half of the users tests what the other
     half chose, and the interval of the gain must lie above 0. models: of the weights, trained on `part.train`. part: users who
-    choose, of whose histories the newest event counts.
+    choose, of whose histories the newest event counts. half_lives: of the counts of popularity, None for the usual ones.
     """
     part = part.first(MOST_USERS)
     if len(part) < _FEWEST:
         return {}
     part = replace(part, histories=part.histories.last(1))
     known: dict[str, Model] = {name: models[name] for name in weights}
-    known[Popularity.name] = Popularity().fit(part.train, np.random.default_rng(0))
+    known[Popularity.name] = Popularity(half_lives).fit(part.train, np.random.default_rng(0))
     names, middle = tuple(known), len(part) // 2
     one, other = (Candidates.of(known, half) for half in (part.between(0, middle), part.between(middle, len(part))))
     # Samples of the users would take twenty times as long, for the same verdict.

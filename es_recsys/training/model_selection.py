@@ -20,7 +20,7 @@ from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.covisitation import CoVisitationConfig
-from es_recsys.models.popularity import Popularity
+from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.models.registry import MODELS
 from es_recsys.models.segments import SEGMENTS
 from es_recsys.training import early_stopping
@@ -30,6 +30,7 @@ from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEn
 from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
 from es_recsys.training.first_event import MOST_USERS, first_event_shares
 from es_recsys.training.model_trials import DEPTH, trials_of
+from es_recsys.training.popularity_share import popularity_share
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.validation import FEWEST, Validation
 
@@ -56,13 +57,14 @@ class Selection:
     models: name -> model trained on everything; popularity is always among them. weights: model -> share of the ensemble
     (ensemble.py), summing to 1; a model without a weight isn't part of it. Empty where nothing but popularity could be trained.
     first_event: the shares of the same models and of popularity for users of whom one event is known; empty where they are the
-    same.
+    same. popularity: its share of an answer, the models having the rest.
     """
 
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
     first_event: Mapping[str, float] = field(default_factory=dict)
+    popularity: float = 0.0
 
     def without(self, name: str) -> Selection:
         """Return the selection with one model less, the shares of the others in proportion."""
@@ -77,6 +79,7 @@ class _Choice:
     configs: Mapping[str, Any]
     weights: Mapping[str, float]
     first_event: Mapping[str, float] = field(default_factory=dict)
+    popularity: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,10 +89,11 @@ class TrainSpec:
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model -> config to
     stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those of long trainings.
     curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of the ensemble, decided
-    with `configs` of all of them; then nothing is held out and nothing tried. first_event: the same for users of whom one event
-    is known. targets: event types that answers are to lead to, the only ones to be found in what is held out (empty: all that are
-    positive). part: hears how far a long training is: of what, done, of how many. optional: those of `named` that may be left out
-    where they fail. segments: whether users are grouped as well.
+    with `configs` of all of them; then nothing is held out and nothing tried. first_event, popularity: as in `Selection`, decided
+    with `shares`. half_lives: of the counts of popularity (None: the usual ones). targets: event types that answers are to lead
+    to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of
+    what, done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are grouped
+    as well.
     """
 
     names: tuple[str, ...] = ()
@@ -99,6 +103,8 @@ class TrainSpec:
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     first_event: Mapping[str, float] = field(default_factory=dict)
+    popularity: float = 0.0
+    half_lives: PopularityConfig | None = None
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
     optional: frozenset[str] = frozenset()
@@ -187,7 +193,7 @@ def select(
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
     decided = {name: spec.configs[name] for name in spec.shares}
-    choice = _Choice(decided, spec.shares, spec.first_event) if decided else None
+    choice = _Choice(decided, spec.shares, spec.first_event, spec.popularity) if decided else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
             choice = _choose(data, rng, seed, began + budget, notes, attempts, spec)
@@ -210,7 +216,8 @@ def select(
     what = f"Ensemble: {shares}." if shares else "Nothing but what is popular could be trained: that is what all are recommended."
     notes.say(f"{what} {searched:.0f} s of processor time for tuning, {took - searched:.0f} s for training on all events.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
-    return Selection(models, weights, Report(tuple(notes.lines), notes.figures), _shares_of(models, choice.first_event))
+    first = _shares_of(models, choice.first_event)
+    return Selection(models, weights, Report(tuple(notes.lines), notes.figures), first, choice.popularity)
 
 
 def _shares_of(models: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
@@ -237,7 +244,7 @@ def _train(
 
     Each has its own generator, so that one more doesn't change the others.
     """
-    models: dict[str, Model] = {"popularity": Popularity().fit(data, np.random.default_rng(seed))}
+    models: dict[str, Model] = {"popularity": Popularity(spec.half_lives).fit(data, np.random.default_rng(seed))}
 
     def fit(name: str, config: Any) -> Model:
         model: Model = MODELS[name](config)
@@ -292,10 +299,17 @@ def _choose(
     choice = _weighed(weighed, configs, notes)
     first = attempts.step(
         "Users of whom one event is known are answered by the same shares",
-        lambda: first_event_shares(models, choice.weights, held.new_users(seed, MOST_USERS) or held.whole, notes),
+        lambda: first_event_shares(
+            models, choice.weights, held.new_users(seed, MOST_USERS) or held.whole, notes, spec.half_lives
+        ),
         dict[str, float](),
     )
-    return replace(choice, first_event=first)
+    share = attempts.step(
+        "Popularity has no share",
+        lambda: popularity_share(models, choice.weights, held.whole, spec.half_lives, notes),
+        0.0,
+    )
+    return replace(choice, first_event=first, popularity=share)
 
 
 def _note_expected(

@@ -209,7 +209,9 @@ def _tables(chosen: Selection) -> dict[str, Mapping[str, float]]:
 
     What is popular and fresh only puts in order what the models know nothing of, unless it has a share.
     """
-    tables: dict[str, Mapping[str, float]] = {"no_query": {**chosen.weights, POPULARITY: _TIEBREAK, RECENCY: _TIEBREAK}}
+    weights = {name: share * (1.0 - chosen.popularity) for name, share in chosen.weights.items()}
+    popularity = max(chosen.popularity, _TIEBREAK)
+    tables: dict[str, Mapping[str, float]] = {"no_query": {**weights, POPULARITY: popularity, RECENCY: _TIEBREAK}}
     if chosen.first_event:
         tables[FIRST_EVENT] = {**chosen.first_event, POPULARITY: max(chosen.first_event.get(POPULARITY, 0.0), _TIEBREAK)}
     return tables

@@ -212,7 +212,7 @@ def _run(
     if compared.worse:
         record_attempt(work, len(data.items))
         return RetrainReport("kept", checked, compared, lines)
-    spec = train_spec(work, snapshot.metadata, names, decided[0], targets, decided[1], decided[2], progress)
+    spec = train_spec(work, snapshot.metadata, names, decided[0], targets, *decided[1:], progress=progress)
     return RetrainReport("trained", checked, compared, lines, train_on_all(spec, expected_quality=compared.expected_quality))
 
 
@@ -224,11 +224,11 @@ def _tried(
     seed: int,
     rng: np.random.Generator,
     on_line: Callable[[str], None] | None,
-) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float], Mapping[str, float]]]:
+) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float], Mapping[str, float], float]]:
     """Train without the newest events, and compare with the models in service.
 
-    Returns the comparison, the lines of the selection's report, and the configs and shares it came to, the last for users
-    of whom one event is known.
+    Returns the comparison, the lines of the selection's report, and the configs and shares it came to, those for users of
+    whom one event is known, and the share of popularity.
     """
     chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), on_line, spec)
     shares = dict(chosen.weights)
@@ -236,7 +236,7 @@ def _tried(
     if on_line is not None:
         on_line(compared.line())
     configs = {name: chosen.models[name].config for name in shares}
-    return compared, chosen.report.lines, (configs, shares, chosen.first_event)
+    return compared, chosen.report.lines, (configs, shares, chosen.first_event, chosen.popularity)
 
 
 def check(

@@ -17,7 +17,7 @@ import orjson
 from bench import loading
 from es_recsys import Client
 
-__all__ = ["COLUMNS", "event_load"]
+__all__ = ["COLUMNS", "NEWEST", "SPAN_S", "event_load", "make_events", "write_events"]
 
 COLUMNS = ["measured", "events", "ours, s", "of processor, s", "bare, s", "of processor, s", "ratio", "goal"]
 ITEMS, USERS = 3_000, 6_000
@@ -52,8 +52,8 @@ def event_load(client: Client, events: int) -> list[list[str]]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         many, few = folder / "many.jsonl", folder / "few.jsonl"
-        _write(many, _events(items, events, USERS, NEWEST - SPAN_S, SPAN_S, seed=7))
-        _write(few, _events(items, FEW_EVENTS, FEW_USERS, NEWEST, 86_400.0, seed=8))
+        write_events(many, make_events(items, events, USERS, NEWEST - SPAN_S, SPAN_S, seed=7))
+        write_events(few, make_events(items, FEW_EVENTS, FEW_USERS, NEWEST, 86_400.0, seed=8))
         return [
             _row(client, folder, f"all into a new store, {USERS:,} users", many, events, "at most 5"),
             _row(client, folder, f"into that store, {FEW_USERS} of the users", few, FEW_EVENTS, ""),
@@ -88,7 +88,7 @@ def _processor_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _events(items: list[str], count: int, users: int, start: float, span: float, seed: int) -> Iterator[dict[str, object]]:
+def make_events(items: list[str], count: int, users: int, start: float, span: float, seed: int) -> Iterator[dict[str, object]]:
     """Sessions of some minutes, in the order of their beginnings; popular items have most events, and active users."""
     rng = np.random.default_rng(seed)
     sessions = -(-count // EVENTS_A_SESSION)
@@ -124,6 +124,6 @@ def _skewed(rng: np.random.Generator, n: int, count: int) -> np.ndarray[tuple[in
     return rng.choice(n, count, p=weights / weights.sum())
 
 
-def _write(path: Path, events: Iterator[dict[str, object]]) -> None:
+def write_events(path: Path, events: Iterator[dict[str, object]]) -> None:
     with path.open("wb") as out:
         out.writelines(orjson.dumps(event, option=orjson.OPT_APPEND_NEWLINE) for event in events)

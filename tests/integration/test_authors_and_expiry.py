@@ -80,6 +80,26 @@ def test_an_item_is_found_once_it_is_loaded_and_gone_when_it_expires(client: Cli
     assert ids(client.rank(None, ["flash", "n1"])) == {"n1"}
 
 
+def test_another_client_finds_an_item_within_a_second_and_not_from_the_moment_it_expires(client: Client) -> None:
+    """As a page would: a client that was there before, no clock turned."""
+    with Client(settings=client.settings) as reader:
+        for _ in range(2):
+            reader.search("story"), reader.recommend("nobody", n=50), reader.similar_items("n0", n=50)
+        expires = datetime.now(UTC) + timedelta(seconds=4)
+        client.insert_items([Item(item_id="brief", title="brief eclipse", created_at=datetime.now(UTC), expires_at=expires)])
+        loaded, shown = time.monotonic(), set[str]()
+        asked = {
+            "search": lambda: reader.search("eclipse"),
+            "recommend": lambda: reader.recommend("nobody", n=50),
+            "rank": lambda: reader.rank(None, ["brief", "n1"]),
+        }
+        while len(shown) < len(asked) and time.monotonic() < loaded + 1.0:
+            shown |= {name for name, ask in asked.items() if "brief" in ids(ask())}
+        assert shown == set(asked) and datetime.now(UTC) < expires
+        time.sleep(max((expires - datetime.now(UTC)).total_seconds(), 0.0))
+        assert not {name for name, ask in asked.items() if "brief" in ids(ask())}
+
+
 @pytest.mark.parametrize("most", [500, 2])
 def test_a_muted_author_is_gone_at_once(client: Client, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hidden_items, "MOST_IDS", most)

@@ -312,6 +312,24 @@ def test_recommendations(service: TestClient, sample: SampleStore, settings_of_s
     assert service.get(f"/api/v1/recommend/{user}", params={"what": 1}).status_code == 400
 
 
+def test_what_is_bought_together_and_bought_again(service: TestClient, sample: SampleStore, settings_of_store: Settings) -> None:
+    bought = dict.fromkeys(str(event.item_id) for event in sample.events if event.event_type == "purchase")
+    with Client(settings=settings_of_store) as client:
+        item = next(each for each in bought if client.bought_together(each, relaxed=True).hits)
+        rules = client.bought_together(item, relaxed=True, n=5)
+        found = service.get(f"/api/v1/bought-together/{item}", params={"n": 5, "relaxed": "true"}).json()
+        assert [(hit["item_id"], hit["rule"]) for hit in found["hits"]] == [(hit.item_id, dict(hit.rule)) for hit in rules.hits]
+        also = rules.hits[0].item_id
+        cart = service.get(f"/api/v1/bought-together/{item}", params={"also": also, "relaxed": "1", "n": 50}).json()
+        assert cart["hits"] and {item, also}.isdisjoint(hit["item_id"] for hit in cart["hits"])
+        user = next(event.user_id for event in sample.events if event.event_type == "purchase" and event.user_id)
+        again = service.get(f"/api/v1/recommend/{user}", params={"repeat": "true"}).json()
+        assert [hit["item_id"] for hit in again["hits"]] == [hit.item_id for hit in client.recommend(user, repeat=True).hits]
+    gone = service.get("/api/v1/bought-together/gone")
+    assert gone.status_code == 400 and "no item 'gone'" in gone.json()["error"]["reason"]
+    assert service.get(f"/api/v1/bought-together/{item}", params={"session_id": "s"}).status_code == 400
+
+
 def test_an_index_that_is_not_adopted_is_refused(service: TestClient, es: Elasticsearch, settings_of_store: Settings) -> None:
     for name in ("secrets", f"{settings_of_store.index}-profiles", "_all", "their-*", "their-products,secrets"):
         found = service.post(f"/{name}/_search", json={})

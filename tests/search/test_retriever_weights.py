@@ -162,10 +162,11 @@ def _after(events: int, **tables: dict[str, float]) -> dict[str, float]:
 def test_after_a_first_event_other_shares_count_and_each_further_one_leaves_less_of_them() -> None:
     first = {"covisitation": 0.25, "als": 0.0, "popularity": 0.75}
     usual = {"covisitation": 0.5, "als": 1.5, "popularity": 0.1}
-    # Together they weigh what the models weigh otherwise.
-    assert _after(1, first_event=first) == pytest.approx({"covisitation": 0.5, "popularity": 1.5})
-    assert _after(2, first_event=first) == pytest.approx({"covisitation": 0.5, "als": 0.75, "popularity": 0.8})
-    assert _after(3, first_event=first) == pytest.approx({"covisitation": 0.5, "als": 1.0, "popularity": 0.1 + 1.4 / 3})
+    # Together they weigh what models and popularity weigh otherwise.
+    assert _after(1, first_event=first) == pytest.approx({"covisitation": 0.525, "popularity": 1.575})
+    assert _after(2, first_event=first) == pytest.approx({"covisitation": 0.5125, "als": 0.75, "popularity": 0.8375})
+    third = {"covisitation": 0.5 + 0.025 / 3, "als": 1.0, "popularity": 0.1 + 1.475 / 3}
+    assert _after(3, first_event=first) == pytest.approx(third)
     for events in (0, 4):
         assert _after(events, first_event=first) == usual
     assert _after(1) == usual
