@@ -19,7 +19,7 @@ from es_recsys.sample import sample_store
 from es_recsys.training.item_table import item_table, table_of
 from es_recsys.types import Item
 
-__all__ = ["READERS", "DataSet", "sample"]
+__all__ = ["READERS", "DataSet", "interactions", "sample"]
 
 Row = tuple[str, str, str]  # user, item, event type
 
@@ -36,12 +36,12 @@ class DataSet:
 
 def lastfm(folder: Path) -> DataSet:
     """LastFM.txt.gz: a user and its items a line, oldest first."""
-    return DataSet("lastfm", _interactions(_views(folder / "LastFM.txt.gz")), None, True)
+    return DataSet("lastfm", interactions(_views(folder / "LastFM.txt.gz")), None, True)
 
 
 def beauty(folder: Path) -> DataSet:
     """Beauty.txt.gz alike; the attributes of items, numbers without a meaning, are their tags and texts."""
-    events = _interactions(_views(folder / "Beauty.txt.gz"))
+    events = interactions(_views(folder / "Beauty.txt.gz"))
     with gzip.open(folder / "Beauty_item2attributes.json.gz", "rt", encoding="ascii") as file:
         attributes = json.load(file)
     words = {item: tuple(f"a{number}" for number in attributes.get(item, ())) for item in events.item_ids.tolist()}
@@ -56,7 +56,7 @@ def gowalla(folder: Path) -> DataSet:
         for row in _views(folder / f"{name}.txt.gz"):
             rows[row[0]].append(row)
     users = np.random.default_rng(1).permutation(sorted(rows))[: len(rows) // 10].tolist()
-    return DataSet("gowalla", _interactions(_shuffled([row for user in users for row in rows[user]])), None, False)
+    return DataSet("gowalla", interactions(_shuffled([row for user in users for row in rows[user]])), None, False)
 
 
 def retailrocket(folder: Path) -> DataSet:
@@ -67,7 +67,7 @@ def retailrocket(folder: Path) -> DataSet:
         lines = _lines(folder / f"{file}.dat.gz")
         next(lines)
         rows += [(user, item, kind) for user, item, _ in lines]
-    return DataSet("retailrocket", _interactions(_shuffled(rows)), None, False)
+    return DataSet("retailrocket", interactions(_shuffled(rows)), None, False)
 
 
 def sample(seed: int) -> DataSet:
@@ -101,7 +101,7 @@ def _shuffled(rows: list[Row]) -> list[Row]:
     return [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
 
 
-def _interactions(rows: Sequence[Row]) -> Interactions:
+def interactions(rows: Sequence[Row]) -> Interactions:
     """Events without times, in the order of the rows."""
     user_ids, users = np.unique([user for user, _, _ in rows], return_inverse=True)
     item_ids, items = np.unique([item for _, item, _ in rows], return_inverse=True)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -72,7 +73,11 @@ def _settings(url: str | None, folder: Path, scenario: str) -> Settings:
     from es_recsys.settings import load_settings
 
     config = None if scenario == "shop" else scenario_file(scenario)
-    return load_settings(config, url=url, index="demo", home=folder / "home")
+    settings = load_settings(config, url=url, index="demo", home=folder / "home")
+    if find_spec("soundfile") is not None:
+        return settings
+    # Some products have sounds; without the extra audio all else is shown.
+    return settings.model_copy(update={"encoders": settings.encoders.model_copy(update={"audio": "none"})})
 
 
 @contextmanager
@@ -101,7 +106,9 @@ def _load(client: Client, store: SampleStore, folder: Path) -> None:
     from es_recsys.training.train import train
 
     work = client.workspace
-    counts = f"{len(store.items):,} products with pictures, {len(store.events):,} events of {len(store.shoppers):,} shoppers"
+    heard = sum(item.audio is not None for item in store.items)
+    products = f"{len(store.items):,} products with pictures, {heard:,} of them with sounds"
+    counts = f"{products}, {len(store.events):,} events of {len(store.shoppers):,} shoppers"
     _head(f"A sample store: {counts}")
     store.write(folder)
     for line in load_items(work, [folder / "items.jsonl"]).lines():
@@ -128,6 +135,7 @@ def _show(client: Client, store: SampleStore) -> None:
     _recommendations(client, store)
     _new_event(client, one, other)
     _picture(client, store)
+    _sound(client, store)
 
 
 def _recommendations(client: Client, store: SampleStore) -> None:
@@ -168,6 +176,17 @@ def _picture(client: Client, store: SampleStore) -> None:
     pictured = next(item for item in store.items if item.image and "Shoes" in item.categories)
     answer = client.search(image=picture(pictured), n=_SHOWN)
     _head(f'A query by picture: that of "{pictured.title}"')
+    _side_by_side([("most similar", answer)])
+
+
+def _sound(client: Client, store: SampleStore) -> None:
+    from es_recsys.sample import sound
+
+    heard = next((item for item in store.items if item.audio), None)
+    if heard is None or client.settings.encoders.audio == "none":
+        return
+    answer = client.search(audio=sound(heard), n=_SHOWN)
+    _head(f'A query by sound: that of "{heard.title}"')
     _side_by_side([("most similar", answer)])
 
 

@@ -108,6 +108,7 @@ def _item(item_idx: int, count: int, look: Look, name: str, words: Vocabulary, e
         price=price,
         currency=CURRENCY,
         image=f"images/{item_id}.jpg",
+        audio=f"sounds/{item_id}.wav" if look.kind.heard else None,
         created_at=created_at,
         stock=stock,
         attributes=attributes,

@@ -25,7 +25,7 @@ class Kind:
 
     nouns stand in titles; `also` are synonyms, in a few descriptions and in queries; `asked` are needs, in queries only;
     broad words find several kinds. price: lowest and highest, in the store's currency. weight: the same in grams.
-    goes_with: leaves bought together with this one.
+    goes_with: leaves bought together with this one. heard: whether its items have sounds.
     """
 
     category: tuple[str, ...]
@@ -45,6 +45,7 @@ class Kind:
     goes_with: tuple[str, ...]
     colours: tuple[str, ...] = ()
     audiences: tuple[str, ...] = ()
+    heard: bool = False
     plural: bool = False
 
     @property

@@ -16,6 +16,7 @@ from es_recsys.sample.noise import noise as make_noise
 from es_recsys.sample.pictures import picture
 from es_recsys.sample.shop import Shop
 from es_recsys.sample.shoppers import make_shoppers
+from es_recsys.sample.sounds import sound
 from es_recsys.sample.tastes import Shopper
 from es_recsys.sample.visits import visits
 from es_recsys.types import Event, Item
@@ -45,7 +46,7 @@ class SampleStore:
         return self.shoppers[0], self.shoppers[1]
 
     def write(self, folder: Path) -> None:
-        """Write `items.jsonl`, `events.jsonl` and `images/` in `folder`, which is made where it isn't there.
+        """Write `items.jsonl`, `events.jsonl`, `images/` and `sounds/` in `folder`, which is made where it isn't there.
 
         Raises InputError where a file can't be written.
         """
@@ -54,6 +55,7 @@ class SampleStore:
             _write_lines(folder / "items.jsonl", (_item_row(item) for item in self.items))
             _write_lines(folder / "events.jsonl", (event.model_dump(mode="json", exclude_none=True) for event in self.events))
             self.write_pictures(folder)
+            self.write_sounds(folder)
         except OSError as error:
             raise InputError(
                 f"The sample store can't be written to {folder} ({error.strerror}).", "Give a folder that can be written."
@@ -63,9 +65,13 @@ class SampleStore:
         """Write the items' pictures alone, at `folder / item.image`."""
         for item in self.items:
             if item.image is not None:
-                path = folder / item.image
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(picture(item))
+                _write_file(folder / item.image, picture(item))
+
+    def write_sounds(self, folder: Path) -> None:
+        """Write the items' sounds alone, at `folder / item.audio`."""
+        for item in self.items:
+            if item.audio is not None:
+                _write_file(folder / item.audio, sound(item))
 
 
 def sample_store(
@@ -105,6 +111,11 @@ def _item_row(item: Item) -> dict[str, Any]:
     row = item.model_dump(mode="json", exclude_none=True)
     attributes: dict[str, Any] = row.pop("attributes")
     return row | attributes
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
 
 
 def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

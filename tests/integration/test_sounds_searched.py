@@ -18,6 +18,7 @@ from es_recsys.cli import app as cli_app
 from es_recsys.encoders import audio_encoder, encode_query
 from es_recsys.errors import InputError
 from es_recsys.query import Answer, Hit, Query
+from es_recsys.sample import sample_store, sound
 from es_recsys.settings import Settings
 
 KINDS: dict[str, Callable[[int], np.ndarray]] = {
@@ -139,3 +140,15 @@ def test_words_find_sounds_where_the_encoder_reads_both(
         assert [hit.item_id for hit in hits] == [files[place].stem for place in nearest[:5]]
         assert set(hits[0].parts) == {"audio_vector"}
         assert kinds(client.search(audio=folder / "query_noise.mp3", n=3).hits) == {"noise"}
+
+
+def test_products_of_the_sample_store_are_found_by_their_sounds(module_settings: Callable[..., Settings], tmp_path: Path) -> None:
+    store = sample_store(items=300, users=2, days=1)
+    store.write_sounds(tmp_path)
+    heard = next(item for item in store.items if item.audio)
+    with Client(settings=module_settings()) as client:
+        report = client.insert_items(store.items, base=tmp_path)
+        assert report.added == 300 and report.unencoded == 0
+        hits = client.search(audio=sound(heard), n=5).hits
+    audible = {item.item_id for item in store.items if item.audio}
+    assert hits[0].item_id == heard.item_id and {hit.item_id for hit in hits} <= audible
