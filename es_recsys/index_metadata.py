@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from es_recsys.errors import IndexStateError
+from es_recsys.languages import is_mixed
 from es_recsys.renamed import MODELS, RETRIEVERS, current, current_keys
 
 __all__ = [
@@ -112,6 +113,11 @@ class IndexMetadata:
     def dims(self) -> dict[str, int]:
         """Vector field -> dimensions."""
         return {name: vector.dims for name, vector in self.vectors.items()}
+
+    @property
+    def mixes_languages(self) -> bool:
+        """Whether items are in several languages, each analysed by its own."""
+        return is_mixed(self.language)
 
     @property
     def variants(self) -> float | None:

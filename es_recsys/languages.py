@@ -6,7 +6,10 @@ from collections.abc import Mapping
 
 from es_recsys.errors import InputError
 
-__all__ = ["ANALYZERS", "analyzer", "iso_codes"]
+__all__ = ["ANALYZERS", "AUTO", "analyzer", "is_mixed", "iso_codes", "mixed_analyzers"]
+
+AUTO = "auto"
+"""In place of a language: items are in any, and each says or shows in which."""
 
 ANALYZERS: Mapping[str, str] = {
     "ar": "arabic", "hy": "armenian", "eu": "basque", "bn": "bengali", "bg": "bulgarian", "ca": "catalan", "zh": "chinese",
@@ -38,8 +41,30 @@ def analyzer(language: str) -> str:
     return name
 
 
+def is_mixed(language: str) -> bool:
+    """Return whether a store's language is several: `AUTO`, or names with commas between them."""
+    return language.strip().lower() == AUTO or "," in language
+
+
+def mixed_analyzers(language: str) -> tuple[str, ...]:
+    """Return the names of the analyses that the items of a store may have, where it mixes languages; none where it doesn't.
+
+    Raises InputError as `analyzer` does.
+    """
+    if not is_mixed(language):
+        return ()
+    if language.strip().lower() == AUTO:
+        return tuple(sorted(set(ANALYZERS.values())))
+    return tuple(dict.fromkeys(analyzer(name) for name in language.split(",") if name.strip()))
+
+
 def iso_codes(language: str) -> frozenset[str]:
-    """Return the codes of the languages that an analysis, or a language of another name, is for; none for an unknown one."""
+    """Return the codes of the languages that an analysis, or a language of another name, is for; none for an unknown one.
+
+    Those of all where several are named.
+    """
+    if "," in language:
+        return frozenset().union(*map(iso_codes, language.split(",")))
     name = language.strip().lower()
     name = ANALYZERS.get(name) or _OTHER_NAMES.get(name, name)
     if name in _CODES_OF_OTHERS:

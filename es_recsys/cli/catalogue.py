@@ -80,7 +80,11 @@ DayFirst = Annotated[
 MaxErrors = Annotated[int, typer.Option(min=0, help="Write nothing where more lines than this can't be read.")]
 Encoder = Annotated[str | None, typer.Option(help='Encoder by name, "none" for no vectors. Used when the store is created.')]
 Language = Annotated[
-    str | None, typer.Option(help="Language of the texts: english, german, cjk, ... Used when the store is created.")
+    str | None,
+    typer.Option(
+        help="Language of the texts: english, german, cjk, ...; auto where items are in several, which are then found item by"
+        " item, or the names of these: english,german. Used when the store is created."
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from es_recsys.encoders import multilingual_e5
 from es_recsys.encoders.base import Encoder
-from es_recsys.languages import iso_codes
+from es_recsys.languages import is_mixed, iso_codes
 from es_recsys.values.nulls import words
 
 __all__ = ["UNKNOWN_LANGUAGE_REMEDY", "knows_language", "why_unknown"]
@@ -46,7 +46,8 @@ def why_unknown(encoder: Encoder, texts: Sequence[str], language: str | None = N
         return None
     languages: frozenset[str] = getattr(encoder, "languages", frozenset())
     codes = iso_codes(language or "")
-    if codes and languages and not (languages & codes):
+    mixed = is_mixed(language or "") and len(languages) == 1
+    if mixed or (codes and languages and not (languages & codes)):
         known = ", ".join(sorted(languages))
         return f"The text model {encoder.name} knows {known}, but the store's language is {language}."
     step = max(1, len(texts) // _SAMPLE_TEXTS)

@@ -10,6 +10,9 @@
   and "rot" doesn't find "Brot". `ends_search` has what is asked for, stemmed and not.
 - the normalizers `title` and `code` make one keyword of a whole value; a code has letters and digits alone.
 
+A store that mixes languages has `content` and `ends` of each, under its name (`content_german`), for the fields of the items in
+it (`index.item_languages`); all else has the analysers of no language in particular.
+
 Arabic is brought to one spelling of its letters. Elasticsearch has no analyser for Hebrew: points are left out, final letters are
 as within words, and what hangs at the end of a word ("נעליים") and at its beginning ("והנעל") is taken off as long as three
 letters are left. Thai has no blanks between words. Where the server's Java can't find them (the embedded node's can't), each
@@ -23,12 +26,12 @@ characters besides pairs, questions pairs where there are any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["analysis", "simplified_characters"]
+__all__ = ["analysis", "has_compounds", "mixed_analysis", "simplified_characters"]
 
 Filters = tuple[str, ...]
 
@@ -168,6 +171,10 @@ _TOKENIZERS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+_BY_LANGUAGE = frozenset({"content_stop", "content_stemmer"})
+_OF_EACH_LANGUAGE = frozenset({"content", "content_search", "ends", "ends_search"})
+
+
 @lru_cache(maxsize=1)
 def simplified_characters() -> tuple[str, ...]:
     """Return rules that bring Chinese characters to their simplified forms; none where the package opencc isn't installed."""
@@ -238,6 +245,30 @@ def analysis(name: str, *, thai_words: bool = True) -> dict[str, Any]:
         "normalizer": normalizers,
         **({"tokenizer": dict(_TOKENIZERS)} if name == "thai" and not thai_words else {}),
     }
+
+
+def mixed_analysis(names: Iterable[str], *, thai_words: bool = True) -> dict[str, Any]:
+    """Return `analysis` for a store whose items are in several languages: what no language is known for, and each one's own.
+
+    names: of analyses. An analyser of a language has its name at the end, as in `content_german` and `ends_search_german`.
+    """
+    found = analysis("standard")
+    for name in ("standard", *names):
+        own = analysis(name, thai_words=thai_words)
+        filters = {each: f"{each}_{name}" if each in _BY_LANGUAGE else each for each in own["filter"]}
+        for each, body in own["analyzer"].items():
+            if each in _OF_EACH_LANGUAGE:
+                chain = {"filter": [filters.get(part, part) for part in body["filter"]]} if "filter" in body else {}
+                found["analyzer"][f"{each}_{name}"] = {**body, **chain}
+        found["filter"] |= {filters[each]: body for each, body in own["filter"].items()}
+        for kind in ("char_filter", "tokenizer"):
+            found[kind] = {**found.get(kind, {}), **own.get(kind, {})}
+    return found
+
+
+def has_compounds(name: str) -> bool:
+    """Return whether an analysis has `ends`."""
+    return name in _LANGUAGES and _LANGUAGES[name].compounds
 
 
 def _with_characters(body: Mapping[str, Any], first: Filters) -> dict[str, Any]:

@@ -148,4 +148,5 @@ def _report(actions: ItemActions, report: BulkReport) -> ItemsReport:
         failed=report.failed,
         failures=report.failures,
         regrouped=actions.regrouped,
+        languages={} if actions.languages is None else dict(actions.languages.counts.most_common()),
     )

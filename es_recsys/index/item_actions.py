@@ -17,6 +17,7 @@ from es_recsys.index.bulk_actions import Action
 from es_recsys.index.documents import Vectors, document_digest, to_document, with_vectors
 from es_recsys.index.fetch import fetch_sources, fetch_vectors, scan_ids
 from es_recsys.index.id_set import IdSet
+from es_recsys.index.item_languages import ItemLanguages
 from es_recsys.index.sequence_numbers import Checkpoints, checkpoints
 from es_recsys.index.stored_metadata import encoder_fingerprints
 from es_recsys.index_metadata import IndexMetadata
@@ -75,6 +76,7 @@ class ItemActions:
         self._looked_at = 0.0
         # Attribute -> whether its field is one of texts.
         self._is_text: dict[str, bool] = {}
+        self.languages = ItemLanguages(metadata.language) if metadata.mixes_languages else None
 
     def begin(self) -> None:
         """Look at the index that is written to from now on."""
@@ -157,6 +159,8 @@ class ItemActions:
         for one, vectors in zip(changed, encoded, strict=True):
             item_id = one.item.item_id
             source = self._with_searched_texts(one)
+            if self.languages is not None:
+                source = self.languages.with_fields(source)
             yield Action(item_id, with_vectors(source, {**kept.get(item_id, {}), **vectors}, one.digest))
 
     def _with_searched_texts(self, one: _Changed) -> Mapping[str, Any]:

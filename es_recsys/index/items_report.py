@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from es_recsys.counting import counted
@@ -20,8 +20,9 @@ class ItemsReport:
     """What became of items.
 
     failed: refused by Elasticsearch, with the first `failures`. regrouped: of the changed ones, those that are variants of
-    another product than before. rejected: lines that could not be read. unencoded: contents without a vector. fields: what lines
-    were used without: `field`, `reason`, `count`, `examples`. notes: what a person should know.
+    another product than before. languages: items written by language, where the store mixes them.
+    rejected: lines that could not be read. unencoded: contents without a vector. fields: what lines were used without: `field`,
+    `reason`, `count`, `examples`. notes: what a person should know.
     """
 
     version: int
@@ -32,6 +33,7 @@ class ItemsReport:
     failed: int = 0
     failures: tuple[WriteFailure, ...] = ()
     regrouped: int = 0
+    languages: Mapping[str, int] = field(default_factory=dict)
     rejected: int = 0
     unencoded: int = 0
     seconds: float = 0.0

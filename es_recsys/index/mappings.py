@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from es_recsys.errors import SetupError
-from es_recsys.index.analysis import analysis
+from es_recsys.index.analysis import analysis, mixed_analysis
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
-from es_recsys.languages import analyzer
+from es_recsys.languages import analyzer, mixed_analyzers
 from es_recsys.vector_fields import AS_KEYWORD, AS_LONG, VECTOR_FIELDS, VectorField, index_options
 
 __all__ = [
+    "BY_LANGUAGE",
     "filterable_fields",
     "items_body",
     "load",
@@ -25,6 +26,16 @@ __all__ = [
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _FOLDERS = (_PACKAGE / "mappings", _PACKAGE.parent / "mappings")
+
+BY_LANGUAGE = "by_language"
+"""Object of the fields in which an item has its texts by its language, where a store mixes them: `by_language.title.german`."""
+
+_LANGUAGE_FIELDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
+    ("title", "content", {}),
+    ("all_text", "content", {"similarity": "joined"}),
+    ("ends", "ends", {}),
+)
+"""Part of BY_LANGUAGE, its analyser without the language, and what else its fields have."""
 
 _FILTERABLE = frozenset({"keyword", "boolean", "date", "date_nanos", "double", "float", "long", "integer", "short", "byte"})
 
@@ -71,10 +82,23 @@ def items_body(
     mapping = body["mappings"]
     for name, vector in metadata.vectors.items():
         mapping["properties"][name] = vector_mapping(name, vector, count, options)
-    settings = {**body["settings"], "analysis": analysis(analyzer(metadata.language), thai_words=thai_words)}
+    if metadata.mixes_languages:
+        chains = mixed_analysis(mixed_analyzers(metadata.language), thai_words=thai_words)
+        mapping["properties"][BY_LANGUAGE] = {"type": "object", "dynamic": True}
+        mapping["dynamic_templates"] = [*_language_templates(), *mapping["dynamic_templates"]]
+    else:
+        chains = analysis(analyzer(metadata.language), thai_words=thai_words)
+    settings = {**body["settings"], "analysis": chains}
     if "ends" not in settings["analysis"]["analyzer"]:
         del mapping["properties"]["names"]["fields"]["ends"]
     return {"settings": settings, "mappings": {**mapping, "_meta": metadata.to_dict()}}
+
+
+def _language_templates() -> Iterator[dict[str, Any]]:
+    """Yield the templates of fields whose last name is that of a language; each comes with the first item in it."""
+    for part, chain, more in _LANGUAGE_FIELDS:
+        mapping = {"type": "text", "analyzer": f"{chain}_{{name}}", "search_analyzer": f"{chain}_search_{{name}}", **more}
+        yield {f"{part}_by_language": {"path_match": f"{BY_LANGUAGE}.{part}.*", "mapping": mapping}}
 
 
 def profiles_body(metadata: IndexMetadata) -> dict[str, Any]:

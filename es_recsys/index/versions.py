@@ -18,7 +18,7 @@ from es_recsys.errors import IndexStateError, StoreNotFound
 from es_recsys.index import mappings
 from es_recsys.index.stored_metadata import error_reason, read_version, version_not_found, write_metadata
 from es_recsys.index_metadata import IndexMetadata, items_alias, items_index, profiles_alias, profiles_index, users_index
-from es_recsys.languages import analyzer
+from es_recsys.languages import analyzer, mixed_analyzers
 
 __all__ = [
     "BUILDING",
@@ -102,7 +102,8 @@ def create(
             metadata, notes={**metadata.notes, "index_options": {name: dict(chosen) for name, chosen in options.items()}}
         )
     begun = replace(metadata, notes={**metadata.notes, BUILDING: {"maker": owner, "since": time.time()}})
-    thai_words = analyzer(metadata.language) != "thai" or _finds_thai_words(client)
+    analyzers = mixed_analyzers(metadata.language) or (analyzer(metadata.language),)
+    thai_words = "thai" not in analyzers or _finds_thai_words(client)
     items = mappings.items_body(begun, count, options, thai_words=thai_words)
     bodies = {metadata.profiles: mappings.profiles_body(begun), metadata.index: items}
     made: list[str] = []

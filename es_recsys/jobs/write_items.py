@@ -93,7 +93,7 @@ def write_items(
             dead_letters=letters,
             progress=ProgressCounter(progress, count),
         )
-    notes += _failure_notes(done, letters.path, errors)
+    notes += _language_notes(done) + _failure_notes(done, letters.path, errors)
     if metadata is not None and metadata.notes.get("bare"):
         _end_bare_catalogue(work)
     notes += refresh_after_write(work, before, done)
@@ -118,6 +118,16 @@ def _was_interrupted(work: Workspace, before: Mapping[str, Any] | None) -> bool:
     """Return whether an earlier run wrote to the index and ended before events were compared with it."""
     compared = work.events.progress.get("catalogue")
     return before is not None and compared is not None and compared != before and compared.get("index") == before["index"]
+
+
+def _language_notes(done: ItemsReport) -> list[str]:
+    if not done.languages:
+        return []
+    counts = ", ".join(f"{name} {count:,}" for name, count in done.languages.items())
+    return [
+        f"Languages of the items: {counts}. Where this is wrong, give items an attribute language, or a new store the languages"
+        " that there are: --language english,german."
+    ]
 
 
 def _failure_notes(done: ItemsReport, dead_letters: Path, errors: ItemErrors) -> list[str]:

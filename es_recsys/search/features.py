@@ -75,11 +75,11 @@ def feature_request(request: Request, user: UserState, policy: RankingPolicy) ->
     return FeatureRequest(WINDOW) if needed is None else replace(needed, names=None)
 
 
-def clause_queries(request: Request, features: FeatureRequest) -> list[Clause]:
+def clause_queries(request: Request, policy: RankingPolicy, features: FeatureRequest) -> list[Clause]:
     """Return the lexical clauses whose own scores are features, each under its name."""
     return [
         {"bool": {"must": [clause], "_name": name}}
-        for name, clause in lexical_clauses(request.text).items()
+        for name, clause in lexical_clauses(request.text, mixed=policy.metadata.mixes_languages).items()
         if name not in UNTUNED and features.wants(name, "bm25", "share")
     ]
 
@@ -125,7 +125,7 @@ def extract_features(
     """Return the base features (n,) of `rows` and those that are requested."""
     found = base_features(request, user, policy, scored, rows)
     sources = [scored.source(row) for row in rows]
-    for name in dict.fromkeys(clause["bool"]["_name"] for clause in clause_queries(request, features)):
+    for name in dict.fromkeys(clause["bool"]["_name"] for clause in clause_queries(request, policy, features)):
         scores = np.array([float(scored.document(row).get("matched_queries", {}).get(name, 0.0)) for row in rows])
         best = float(scores.max(initial=0.0))
         found[f"{name}/bm25"] = scores

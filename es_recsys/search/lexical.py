@@ -9,13 +9,17 @@ lower-cased keyword), `all_text` (title, description and every other text, joine
 A code that was typed or scanned is the most precise query there is. It is any run of the query's words that has a digit and is,
 with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits is one
 only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
+
+In a store that mixes languages (`mixed`) an item has its title and `all_text` in the fields of its own language
+(`by_language.title.german`, see `index.item_languages`). A query is asked of each language's field, as that language reads it,
+and the best counts.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -49,10 +53,17 @@ _SHORT_NUMBER_WEIGHT = 0.15
 _MIN_CODE_DIGITS = 3
 _CHARACTERS = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uf900-\ufaff]")
 _MIN_PART_DIGITS = 3
+_MOST_WORDS = "2<67%"
 
 
-def _match(field: str) -> Callable[[str], Clause | None]:
+def _match(field: str) -> Callable[[str], Clause]:
     return lambda text: {"match": {field: {"query": text}}}
+
+
+def _match_by_language(part: str, **options: str | int) -> Callable[[str], Clause]:
+    """Match a text in the fields of all languages; Elasticsearch finds those that there are."""
+    fields = [f"by_language.{part}.*"]
+    return lambda text: {"multi_match": {"query": text, "fields": fields, "type": "best_fields", **options}}
 
 
 def _pairs(field: str) -> Callable[[str], Clause | None]:
@@ -82,12 +93,13 @@ def _title_itself(text: str) -> Clause | None:
     return {"constant_score": {"filter": {"term": {"title.keyword": whole}}}} if whole else None
 
 
-def _typos(text: str) -> Clause | None:
+def _typos(text: str, *, mixed: bool = False) -> Clause | None:
     """Match title words within one or two letters of the query's; the first letter must be right.
 
     A Chinese or Japanese word is too short for that: there a title has all but one of three characters, or six of ten.
     """
-    near: Clause = {"match": {"title": {"query": text, "fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}}}
+    allowed: dict[str, str | int] = {"fuzziness": "AUTO:5,9", "prefix_length": 1, "max_expansions": 20}
+    near = _match_by_language("title", **allowed)(text) if mixed else {"match": {"title": {"query": text, **allowed}}}
     if not _CHARACTERS.search(text):
         return near
     most: Clause = {"match": {"title.exact": {"query": text, "minimum_should_match": "2<60%"}}}
@@ -106,15 +118,16 @@ def _codes(text: str) -> Clause | None:
     return {"dis_max": {"queries": queries}} if queries else None
 
 
-def _joined(text: str) -> Clause | None:
+def _joined(text: str, *, mixed: bool = False) -> Clause | None:
     """Match what the catalogue writes as two or three words and the query as one, or the other way round.
 
     wifi, Wi-Fi; 256 GB, 256GB; GSR 18V-28, GSR18V28.
     """
+    all_text = _MIXED["all_text"] if mixed else CLAUSES["all_text"]
     words = _PARTS.findall(text.lower())[:_MAX_WORDS]
     threes = ("".join(three) for three in zip(words, words[1:], words[2:], strict=False))
     joined = dict.fromkeys([*map("".join, pairwise(words)), *(three for three in threes if any(map(str.isdigit, three)))])
-    ways = [_match("names.joined")(text), *([_match("all_text")(" ".join(joined))] if joined else [])]
+    ways = [_match("names.joined")(text), *([all_text(" ".join(joined))] if joined else [])]
     return {"bool": {"should": ways}} if text.strip() else None
 
 
@@ -146,6 +159,17 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
     }
 )
 
+_MIXED: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
+    {
+        "title": _match_by_language("title"),
+        "title.typos": partial(_typos, mixed=True),
+        "names.joined": partial(_joined, mixed=True),
+        "names.ends": _match_by_language("ends"),
+        "all_text": _match_by_language("all_text"),
+    }
+)
+"""Clauses of a store that mixes languages, in place of those of the same names. The others read words as they stand."""
+
 BOOSTS: Mapping[str, float] = MappingProxyType(
     {
         "title": 0.9,
@@ -173,40 +197,41 @@ UNTUNED = ALWAYS_ON | {"title.typos"}
 """Clauses whose boost judged queries can't tune."""
 
 _IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "brand", "description"})
-"""Clauses whose items `all_text` finds, too."""
+"""Clauses whose items `all_text` finds, too; of a store that mixes languages only the title, which has the same stop words."""
 
 
-def lexical_query(text: str, boosts: Mapping[str, float] | None = None) -> Clause:
+def lexical_query(text: str, boosts: Mapping[str, float] | None = None, *, mixed: bool = False) -> Clause:
     """Return the weighted sum of the clauses that have a boost; BOOSTS where none are given. Not to be altered.
 
     boosts: clause name -> boost (>= 0). A name that has no row is passed over, so that an index tuned by a later
-    version still answers.
+    version still answers. mixed: whether the store mixes languages.
     """
-    return _lexical_query(text, tuple((boosts or BOOSTS).items()))
+    return _lexical_query(text, tuple((boosts or BOOSTS).items()), mixed)
 
 
 @lru_cache(_TEXTS)
-def _lexical_query(text: str, boosts: tuple[tuple[str, float], ...]) -> Clause:
+def _lexical_query(text: str, boosts: tuple[tuple[str, float], ...], mixed: bool) -> Clause:
     given = dict(boosts)
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
-        for name, clause in lexical_clauses(text).items()
+        for name, clause in lexical_clauses(text, mixed=mixed).items()
         if (boost := clause_boost(name, given)) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 
 
-def matching_clauses(text: str, boosts: Mapping[str, float] | None = None) -> list[Clause]:
+def matching_clauses(text: str, boosts: Mapping[str, float] | None = None, *, mixed: bool = False) -> list[Clause]:
     """Return clauses that together find every item that `lexical_query` or `match_query` finds, for counting.
 
     They are unweighted, and without those whose items another finds.
     """
     all_text = clause_boost("all_text", boosts) > 0.0
+    among = {"title"} if mixed else _IN_ALL_TEXT
     return [
         clause
-        for name, clause in lexical_clauses(text).items()
-        if clause_boost(name, boosts) > 0.0 and not (all_text and name in _IN_ALL_TEXT)
-    ] + ([] if all_text else [match_query(text)])
+        for name, clause in lexical_clauses(text, mixed=mixed).items()
+        if clause_boost(name, boosts) > 0.0 and not (all_text and name in among)
+    ] + ([] if all_text else [match_query(text, mixed=mixed)])
 
 
 def clause_boost(name: str, boosts: Mapping[str, float] | None) -> float:
@@ -215,15 +240,17 @@ def clause_boost(name: str, boosts: Mapping[str, float] | None) -> float:
     return BOOSTS[name] if name in ALWAYS_ON else chosen.get(name, 0.0)
 
 
-def lexical_clauses(text: str) -> dict[str, Clause]:
+def lexical_clauses(text: str, *, mixed: bool = False) -> dict[str, Clause]:
     """Return clause name -> clause, each by itself."""
-    made = {name: make(text) for name, make in CLAUSES.items()}
+    made = {name: (_MIXED.get(name, make) if mixed else make)(text) for name, make in CLAUSES.items()}
     return {name: clause for name, clause in made.items() if clause is not None}
 
 
-def match_query(text: str) -> Clause:
+def match_query(text: str, *, mixed: bool = False) -> Clause:
     """Return the clause for what counts as a match: all words of one or two, two thirds of more."""
-    return {"match": {"all_text": {"query": text, "minimum_should_match": "2<67%"}}}
+    if mixed:
+        return _match_by_language("all_text", minimum_should_match=_MOST_WORDS)(text)
+    return {"match": {"all_text": {"query": text, "minimum_should_match": _MOST_WORDS}}}
 
 
 def codes(text: str) -> dict[str, float]:

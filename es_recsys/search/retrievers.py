@@ -85,7 +85,9 @@ class Retriever:
 
 def _lexical(request: Request, _user: UserState, policy: RankingPolicy) -> Clause | None:
     """Search the text fields by BM25 (see `lexical`)."""
-    return lexical_query(request.text, policy.metadata.text_boosts) if request.has_text else None
+    if not request.has_text:
+        return None
+    return lexical_query(request.text, policy.metadata.text_boosts, mixed=policy.metadata.mixes_languages)
 
 
 def _query_vector(field: str) -> BuildQuery:

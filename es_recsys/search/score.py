@@ -131,7 +131,9 @@ def build_scoring_request(
     personal = personal_ranker(request, user, policy, results)
     window = max(0 if features is None else features.window, 0 if personal is None else personal.window)
     rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
-    suggestion = suggestion_body(request.text, policy.metadata.text_boosts) if results.text_finds_nothing else None
+    suggestion = None
+    if results.text_finds_nothing:
+        suggestion = suggestion_body(request.text, policy.metadata.text_boosts, mixed=policy.metadata.mixes_languages)
     if not rows:
         return ScoringRequest(results, table, rows, features, suggestion=suggestion)
     content_field = content_vector_field(policy) if request.explain or request.diversity > 0.0 else None
@@ -251,7 +253,7 @@ def _documents_body(
     body = _fields_body(item_ids, content_field)
     if features is None:
         return body
-    clauses = clause_queries(request, features)
+    clauses = clause_queries(request, policy, features)
     ids = body["query"]["constant_score"]["filter"]
     query = {"bool": {"filter": [ids], "should": clauses}} if clauses else body["query"]
     return {**body, "_source": [*RETURNED_FIELDS, *feature_fields(policy, features)], "query": query}

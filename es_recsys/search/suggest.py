@@ -14,15 +14,18 @@ _MIN_LETTERS = 4
 _MIN_SIMILARITY = 0.6
 
 
-def suggestion_body(text: str, boosts: Mapping[str, float]) -> Body:
-    """Return the body that suggests words near those that no item has, and counts what the text finds without any filter."""
+def suggestion_body(text: str, boosts: Mapping[str, float], *, mixed: bool = False) -> Body:
+    """Return the body that suggests words near those that no item has, and counts what the text finds without any filter.
+
+    mixed: whether the store mixes languages.
+    """
     words = {"field": "names", "suggest_mode": "missing", "size": 1, "prefix_length": 1}
     term = {**words, "min_word_length": _MIN_LETTERS, "string_distance": "internal", "accuracy": _MIN_SIMILARITY}
     return {
         "size": 0,
         "_source": False,
         "track_total_hits": 1,
-        "query": {"constant_score": {"filter": {"bool": {"should": matching_clauses(text, boosts)}}}},
+        "query": {"constant_score": {"filter": {"bool": {"should": matching_clauses(text, boosts, mixed=mixed)}}}},
         "suggest": {_NAME: {"text": text, "term": term}},
     }
 

@@ -118,7 +118,7 @@ def collect(
     if not ids:
         return None
     vectors = [name for name in queries if name != LEXICAL]
-    clauses = lexical_clauses(request.text)
+    clauses = lexical_clauses(request.text, mixed=policy.metadata.mixes_languages)
     bodies = [_clause_body(clause, ids) for clause in clauses.values()]
     bodies += [scoring_body(queries[name], ids, policy) for name in vectors]
     second = yield tuple(bodies)
