@@ -63,7 +63,7 @@ $(STAMP): requirements.txt requirements-bootstrap.txt pyproject.toml
 pins: ## Write the pins anew from pyproject.toml
 	echo uv | $(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  - -o requirements-bootstrap.txt
-	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev \
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url --extra dev --group weights \
 	  pyproject.toml -o requirements.txt
 
 clean: ## Remove all that was made here
