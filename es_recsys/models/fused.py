@@ -27,6 +27,7 @@ __all__ = ["Fused", "FusedConfig"]
 _ROWS = 16_384
 # Where a field has a spread, the variance of what it adds is about its weight's square.
 _NOTHING = 1e-12
+_BESIDE = ("image_vector", "audio_vector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +95,10 @@ class Fused(ContentModel):
 
     @classmethod
     def search_space(cls, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
-        """Return setting -> values worth trying; "image_vector" stands for its weight beside the text's."""
+        """Return setting -> values worth trying; a vector field stands for the weight of its content beside the text's."""
         return {
             **content_recency_space(ordered, timed),
-            "image_vector": (0.25, 0.5, 1.0, 2.0),
+            **dict.fromkeys(_BESIDE, (0.25, 0.5, 1.0, 2.0)),
             "whitening": (0.0, 0.25, 0.5, 0.75, 1.0),
             "dims": (64, 128, 256),
         }
@@ -105,7 +106,7 @@ class Fused(ContentModel):
     @classmethod
     def with_param(cls, config: FusedConfig, setting: str, value: Any) -> FusedConfig:
         """Return the config with one setting of `search_space` at another value."""
-        if setting == "image_vector":
+        if setting in _BESIDE:
             return replace(config, weights=tuple(sorted({**dict(config.weights), setting: value}.items())))
         return replace(config, **{setting: value})
 

@@ -23,6 +23,7 @@ from es_recsys.models.registry import MODELS
 from es_recsys.sequences import user_sequences
 from es_recsys.training import early_stopping
 from es_recsys.training.aligned_models import AlignedModel
+from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = ["DEPTH", "CoVisitationTrials", "Trials", "listed_params", "trials_of", "with_params"]
 
@@ -104,7 +105,7 @@ class Trials:
         """
         kind = (ordered, self._split.train.timed)
         base = self._kind.default_config(*kind) if config is None else config
-        space = self._kind.search_space(*kind) if config is None else {}
+        space = self._space(*kind) if config is None else {}
 
         def value(settings: Mapping[str, Any]) -> float:
             config = with_params(self._kind, base, settings)
@@ -120,8 +121,16 @@ class Trials:
             "start": listed_params(self._kind, base, space),
             "rounds": self.rounds,
         } | more
+        options["start"] = {setting: value for setting, value in options["start"].items() if setting in space}
         result = optimize(space, value, deadline=deadline, **options)
         return with_params(self._kind, base, {} if result.best is None else result.best.settings), result
+
+    def _space(self, ordered: bool, timed: bool) -> Mapping[str, tuple[Any, ...]]:
+        """Return setting -> values worth trying here: a weight of contents that no item has would change nothing."""
+        there = {} if self._items is None else self._items.vectors
+        absent = {name for name in VECTOR_FIELDS if name not in there or not there[name].any()}
+        space = self._kind.search_space(ordered, timed)
+        return {setting: values for setting, values in space.items() if setting not in absent}
 
     def _of_best(self) -> Any:
         return None if self._best is None else self._learned(self._best[1])

@@ -15,7 +15,7 @@ from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.evaluation.holdout import leave_last_out
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.models.base import Model, TrainingCallback
+from es_recsys.models.base import Model, TrainingCallback, unit
 from es_recsys.models.covisitation import CoVisitationConfig
 from es_recsys.models.ease import EASEConfig
 from es_recsys.models.types import HistoryBatch
@@ -112,3 +112,25 @@ def test_the_first_training_is_needed_and_others_may_be_given_up(part: HoldoutSp
     assert result.cut_short and result.tried == 1 and config == EASEConfig()
     steps = max(told)
     assert steps > 1 and told == [*range(1, steps + 1), 1]
+
+
+@pytest.mark.parametrize("beside", [(), ("image_vector",), ("image_vector", "audio_vector")])
+def test_weights_of_contents_are_tried_where_items_have_them(part: HoldoutSplit, beside: tuple[str, ...]) -> None:
+    ids, rng = part.train.item_ids, np.random.default_rng(1)
+    vectors = {name: unit(rng.normal(size=(len(ids), 6)).astype(np.float32)) for name in ("text_vector", *beside)}
+    empty, nothing = [""] * len(ids), np.full(len(ids), np.nan)
+    items = ItemTable(
+        ids,
+        empty,
+        empty,
+        [()] * len(ids),
+        empty,
+        nothing,
+        nothing,
+        {"audio_vector": np.zeros((len(ids), 4), np.float32), **vectors},
+    )
+    begin = {"image_vector": 0.5, "audio_vector": 2.0, "dims": 64}
+    _, result = trials_of("fused", part, 0, items).tune(True, float("inf"), start=begin)
+    tried = {setting for trial in result.trials for setting in trial.settings}
+    assert tried & {"image_vector", "audio_vector"} == set(beside)
+    assert {"dims", "whitening"} <= tried
