@@ -7,7 +7,8 @@
 - `joined` has each two and three neighbouring words as one ("Wi-Fi" is "wifi", "GSR 18V-28" is "gsr18v28"), `joined_search`
   single ones.
 - `ends`, in languages of compounds, has the ends of words that leave a word before them, so that "Schuhe" finds "Laufschuhe"
-  and "rot" doesn't find "Brot". `ends_search` has what is asked for, stemmed and not.
+  and "rot" doesn't find "Brot". `ends_search` has what is asked for, stemmed and not. The other way round, with the ends of what
+  is asked for, "Laufschuhe" finds "Schuhe zum Laufen".
 - the normalizers `title` and `code` make one keyword of a whole value; a code has letters and digits alone.
 
 A store that mixes languages has `content` and `ends` of each, under its name (`content_german`), for the fields of the items in

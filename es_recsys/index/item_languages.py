@@ -66,7 +66,7 @@ class ItemLanguages:
         texts = list(_texts(source))
         parts: dict[str, Mapping[str, Any]] = {"title": dict.fromkeys(names, title) if title else {}}
         parts["all_text"] = dict.fromkeys(names, texts) if texts else {}
-        parts["ends"] = {name: [title, *_names(source)] for name in names if has_compounds(name)}
+        parts["ends"] = parts["heads"] = {name: [title, *_names(source)] for name in names if has_compounds(name)}
         return {**source, BY_LANGUAGE: {part: fields for part, fields in parts.items() if fields}}
 
     def find(self, source: Mapping[str, Any]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ _LANGUAGE_FIELDS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("title", "content", {}),
     ("all_text", "content", {"similarity": "joined"}),
     ("ends", "ends", {}),
+    ("heads", "ends", {"analyzer": "ends_search_{name}", "search_analyzer": "ends_{name}"}),
 )
 """Part of BY_LANGUAGE, its analyser without the language, and what else its fields have."""
 
@@ -90,7 +91,8 @@ def items_body(
         chains = analysis(analyzer(metadata.language), thai_words=thai_words)
     settings = {**body["settings"], "analysis": chains}
     if "ends" not in settings["analysis"]["analyzer"]:
-        del mapping["properties"]["names"]["fields"]["ends"]
+        for part in ("ends", "heads"):
+            del mapping["properties"]["names"]["fields"][part]
     return {"settings": settings, "mappings": {**mapping, "_meta": metadata.to_dict()}}
 
 

@@ -3,8 +3,9 @@
 Every clause is a row of CLAUSES; its boost is tuned under the same name (`IndexMetadata.text_boosts`, `tune search`). The text
 fields: `title`, `title.exact` (lower-cased words, not stemmed, no stop words), `title.keyword` (the whole title as one
 lower-cased keyword), `all_text` (title, description and every other text, joined), `tags`, `categories`, `brand`,
-`description`; `names` (title, categories, tags and brand) as `names.joined` and `names.ends` (see `index.analysis`); `codes`
-(ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches nothing.
+`description`; `names` (title, categories, tags and brand) as `names.joined`, `names.ends` and `names.heads` (see
+`index.analysis`); `codes` (ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches
+nothing.
 
 A code that was typed or scanned is the most precise query there is. It is any run of the query's words that has a digit and is,
 with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits is one
@@ -131,6 +132,15 @@ def _joined(text: str, *, mixed: bool = False) -> Clause | None:
     return {"bool": {"should": ways}} if text.strip() else None
 
 
+def _ends(text: str, *, mixed: bool = False) -> Clause | None:
+    """Match words that end as the query does: "Schuhe" finds "Laufschuhe". A word asked for alone finds what it ends in, too."""
+    parts = ("ends", "heads") if len(_words(text)) == 1 else ("ends",)
+    if mixed:
+        return {"multi_match": {"query": text, "fields": [f"by_language.{part}.*" for part in parts]}}
+    found: list[Clause] = [{"match": {f"names.{part}": {"query": text}}} for part in parts]
+    return found[0] if len(found) == 1 else {"dis_max": {"queries": found}}
+
+
 def _parts_of_ids(text: str) -> Clause | None:
     words = [word for word in _words(text) if any(map(str.isdigit, word))]
     parts = [word for word in words if len(word) >= (_MIN_PART_DIGITS if word.isdigit() else 2)]
@@ -149,7 +159,7 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
         "codes": _codes,
         "codes.parts": _parts_of_ids,
         "names.joined": _joined,
-        "names.ends": _match("names.ends"),
+        "names.ends": _ends,
         "all_text": _match("all_text"),
         "all_text.pairs": _pairs("all_text"),
         "tags": _match("tags.text"),
@@ -164,7 +174,7 @@ _MIXED: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
         "title": _match_by_language("title"),
         "title.typos": partial(_typos, mixed=True),
         "names.joined": partial(_joined, mixed=True),
-        "names.ends": _match_by_language("ends"),
+        "names.ends": partial(_ends, mixed=True),
         "all_text": _match_by_language("all_text"),
     }
 )

@@ -79,6 +79,7 @@ def test_texts_go_into_the_fields_of_their_language() -> None:
         "title": {"german": item.title},
         "all_text": {"german": [item.title, "Schuhe", "Alpstein", "rot", "39", "40", "de", "2019", "EU"]},
         "ends": {"german": [item.title, "Schuhe", "Alpstein"]},
+        "heads": {"german": [item.title, "Schuhe", "Alpstein"]},
     }
     assert languages.counts == {"german": 1}
     assert {name: value for name, value in source.items() if name != "by_language"} == to_document(item)
@@ -102,7 +103,7 @@ def test_only_an_index_of_several_languages_has_their_fields() -> None:
     one, several = (items_body(IndexMetadata("s", 1, language=language), 0)["mappings"] for language in ("german", "german,en"))
     assert "by_language" not in one["properties"]
     assert several["properties"]["by_language"] == {"type": "object", "dynamic": True}
-    assert len(several["dynamic_templates"]) == len(one["dynamic_templates"]) + 3
+    assert len(several["dynamic_templates"]) == len(one["dynamic_templates"]) + 4
 
 
 def find(item: Item) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ TITLES = (
     "Hardloopschoenen voor heren met een zachte zool",  # 17
     "רכבות של ישראל, ספר לילדים",  # 18
     "Nike Air Zoom",  # 19
+    "Lampe für das Wohnzimmer",  # 20
 )
 
 JUDGED: list[tuple[str, set[int]]] = [
@@ -61,6 +62,7 @@ JUDGED: list[tuple[str, set[int]]] = [
     ("schoenen", {17}),  # Dutch: the end of a compound
     ("הרכבות", {18}),  # Hebrew: with the article
     ("nike", {19}),  # a brand is in no language
+    ("Wohnzimmerlampe", {20}),  # German: a compound that the title has in two words
     ("runing shoes", {0}),  # a letter that is missing
 ]
 

@@ -21,8 +21,16 @@ CATALOGUES = {
     "hebrew": ("נעלי ריצה לגברים", "אוזניות אלחוטיות", "תה ירוק", "שולחן עץ לגינה", "שִׂמְלָה אדומה", "המחשב הנייד"),
     "thai": ("รองเท้าวิ่งผู้ชาย", "หูฟังไร้สาย", "ชาเขียว", "โต๊ะไม้", "รองเท้าแตะ Nike"),
     "turkish": ("İpek eşarp", "Kırmızı ışıklı ayakkabı", "IŞIKLI ÇOCUK BOTU", "Şarj aleti", "İSTANBUL haritası", "Çay bardağı"),
-    "german": ("Damenlaufschuhe", "Geburtstagskarte", "Müsliriegel", "Größe XL Regenjacke", "Handschuhe", "Fußballschuhe"),
-    "dutch": ("Hardloopschoenen", "Verjaardagskaart", "Keukentafel", "Ideeënboek", "Kinderfiets"),
+    "german": (
+        "Damenlaufschuhe",
+        "Geburtstagskarte",
+        "Müsliriegel",
+        "Größe XL Regenjacke",
+        "Handschuhe",
+        "Fußballschuhe",
+        "Lampe für das Wohnzimmer",
+    ),
+    "dutch": ("Hardloopschoenen", "Verjaardagskaart", "Keukentafel", "Ideeënboek", "Kinderfiets", "Lamp voor de woonkamer"),
     "french": ("Chaussures de course", "Écouteurs sans fil", "Thé vert", "Table à manger", "Œufs en chocolat"),
     "russian": ("Мужские кроссовки", "Беспроводные наушники", "Зелёный чай", "Деревянный стол"),
     "english": ("❤️ Mug", "Thumbs up 👍🏽 sticker", "🎧 Headphones", "Ｎｉｋｅ　Ａｉｒ", "Façade lamp"),
@@ -103,6 +111,7 @@ JUDGED: dict[str, list[tuple[str, set[int]]]] = {
         ("groesse", {3}),  # oe and ss for ö and ß
         ("Fussballschuhe", {5}),  # ss for ß within a word
         ("Jacken", {3}),  # the plural, at the end of a compound
+        ("Wohnzimmerlampen", {6}),  # a compound that the title has in two words
     ],
     "dutch": [
         ("schoenen", {0}),  # the end of a compound
@@ -110,6 +119,7 @@ JUDGED: dict[str, list[tuple[str, set[int]]]] = {
         ("tafel", {2}),  # the end
         ("ideeenboek", {3}),  # without the diaeresis
         ("fietsen", {4}),  # the plural, at the end of a compound
+        ("woonkamerlamp", {5}),  # a compound that the title has in two words
     ],
     "french": [
         ("chaussure course", {0}),  # one of a plural
