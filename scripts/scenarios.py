@@ -6,6 +6,7 @@ that `train` chooses; pictures are left out. NDCG@10 of `recommend`, of the same
 the last day; 95 % intervals by bootstrap over people, differences paired. What loading, training and an answer take is told, too.
 
 python scripts/scenarios.py news social shop [--readers 300] [--items 800] [--budget 120] [--draw docs/scenarios]
+python scripts/scenarios.py social news --half-lives
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -61,6 +62,34 @@ def _load_events(client: Client, events: Sequence[Event]) -> None:
     refresh_after_events(client.workspace)
 
 
+def half_lives(scenario: str, items: int, readers: int) -> None:
+    """NDCG@10 of one list for all, of what was opened, by the half-life that it is counted by; no store is needed."""
+    now = datetime.now(UTC)
+    _, past, targets = made(scenario, items, readers, now)
+    opened = defaultdict[str, set[str]](set)
+    ages = [((now - one.timestamp).total_seconds() / 3_600.0, one) for one in past if one.event_type in OPENED and one.timestamp]
+    for _, one in ages:
+        opened[one.user_id or ""].add(one.item_id or "")
+    rows = []
+    for hours in (3, 6, 12, 24, 48, 720):
+        counts = Counter[str]()
+        for age, one in ages:
+            counts[one.item_id or ""] += 2.0 ** (-age / hours)
+        order = [item for item, _ in counts.most_common()]
+        lists = [[item for item in order if item not in opened[user]][:10] for user in targets]
+        rows.append([f"{hours} h", str(bootstrap(_ndcg(lists, list(targets.values())), np.random.default_rng(0)))])
+    show(f"{scenario}: a list for all, by its half-life", ["", "NDCG@10 [95 %]"], rows)
+
+
+def _ndcg(lists: Sequence[Sequence[str]], wanted: Sequence[Collection[str]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    codes: dict[str, int] = {}
+
+    def encoded(rows: Sequence[Collection[str]]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
+        return [np.array([codes.setdefault(item, len(codes)) for item in row], np.int64) for row in rows]
+
+    return ndcg(encoded(lists), encoded([sorted(one) for one in wanted]), 10)
+
+
 def measured(client: Client, past: Sequence[Event], targets: Mapping[str, set[str]], now: datetime) -> dict[str, Estimate]:
     """NDCG@10 of each way to answer, and the differences."""
     since = now - timedelta(days=1)
@@ -77,13 +106,7 @@ def measured(client: Client, past: Sequence[Event], targets: Mapping[str, set[st
         lists["neutral"].append([hit.item_id for hit in client.recommend(user, n=10, personalization=0.0).hits])
         profile = client.get_user_profile(user)
         lists["popular"].append([item for item in popular if item and item not in profile.seen][:10])
-    codes: dict[str, int] = {}
-
-    def encoded(rows: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        return [np.array([codes.setdefault(item, len(codes)) for item in row], np.int64) for row in rows]
-
-    wanted = encoded([sorted(targets[user]) for user in people])
-    values = {name: ndcg(encoded(rows), wanted, 10) for name, rows in lists.items()}
+    values = {name: _ndcg(rows, [targets[user] for user in people]) for name, rows in lists.items()}
     rng = np.random.default_rng(0)
     found = {name: bootstrap(own, rng) for name, own in values.items()}
     found |= {f"personal - {name}": bootstrap(values["personal"] - values[name], rng) for name in ("neutral", "popular")}
@@ -117,8 +140,12 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=800)
     parser.add_argument("--budget", type=float, default=120.0, help="seconds of processor time to try settings in")
     parser.add_argument("--draw", type=Path)
+    parser.add_argument("--half-lives", action="store_true", help="only what a list for all has, by the half-life of its counts")
     given = parser.parse_args()
     for scenario in given.scenarios:
+        if given.half_lives:
+            half_lives(scenario, given.items, given.readers)
+            continue
         now = datetime.now(UTC)
         settings = load_settings(scenario_file(scenario))
         options = {"search": settings.search, "profiles": settings.profiles, "encoders": {"image": "none"}}

@@ -35,7 +35,8 @@ def show_feed(client: Client, scenario: str, seed: int) -> None:
     refresh_after_events(client.workspace)
     say("\n== Training, with models and weights chosen on held-out events")
     with progress("train") as bar:
-        report = train(client.workspace, progress=bar)
+        # Nothing is searched for below, and to choose how searches are takes longer than all the rest.
+        report = train(client.workspace, progress=bar, searches=False)
     show_report(report, False, bar.shown)
     one, other = made.opposites
     names = {reader: max(made.preferences[reader], key=made.preferences[reader].__getitem__) for reader in (one, other)}
