@@ -73,7 +73,7 @@ def measured(client: Client, size: int, events: int) -> list[str]:
     profiles = _stored(client, live.metadata.profiles)
     text = sum(len(item.model_dump_json(exclude_none=True)) for item in catalogue.items) / size
     forward = sum(path.stat().st_size for path in home.rglob("*") if "forward" in str(path.parent) and path.is_file())
-    database = (home / "events.sqlite3").stat().st_size
+    database = sum(path.stat().st_size for path in home.glob("events.sqlite3*"))
     before, after = _asked(client)
     return [
         f"{size:,}",
