@@ -1,4 +1,4 @@
-"""What a store takes: bytes of an item, an event and a profile on disk, and the memory of a process that answers, by items.
+"""What a store takes: bytes of an item and an event on disk, and the memory of a process that answers, by items.
 
 The catalogue is that of the benchmark: the sample store's products in other words, with text vectors of 384 numbers, no pictures.
 
@@ -52,7 +52,7 @@ def main() -> None:
         for size in map(int, given.sizes.split(",")):
             rows.append(measured(client, size, given.events))
             loading.drop(client)
-    columns = ["items", "an item on disk, kB", "its words, kB", "forward index an item, kB", "an event, B", "a profile, kB"]
+    columns = ["items", "an item on disk, kB", "its words, kB", "forward index an item, kB", "an event, B"]
     show("Sizes", [*columns, "client, MiB", "of that files, MiB", "events load, s"], rows)
 
 
@@ -70,7 +70,6 @@ def measured(client: Client, size: int, events: int) -> list[str]:
     work.es.indices.forcemerge(index=f"{client.settings.index}-*", max_num_segments=1)
     (live,) = [one for one in versions.list_versions(work.es, client.settings.index) if one.live]
     disk = _stored(client, live.metadata.index)
-    profiles = _stored(client, live.metadata.profiles)
     text = sum(len(item.model_dump_json(exclude_none=True)) for item in catalogue.items) / size
     forward = sum(path.stat().st_size for path in home.rglob("*") if "forward" in str(path.parent) and path.is_file())
     database = sum(path.stat().st_size for path in home.glob("events.sqlite3*"))
@@ -81,7 +80,6 @@ def measured(client: Client, size: int, events: int) -> list[str]:
         f"{text / 1e3:.2f}",
         f"{forward / size / 1e3:.2f}",
         f"{database / events:.0f}",
-        f"{profiles / 1e3:.1f}",
         f"{before['VmRSS']:.0f} at its start, {after['VmRSS']:.0f}",
         f"{after['RssFile']:.0f}",
         f"{loading_s:.1f}",
