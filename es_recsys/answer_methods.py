@@ -233,6 +233,9 @@ class AnswerMethods(abc.ABC, Generic[A, B]):
         return self.execute_many(queries)
 
 
+_OPTIONAL = frozenset(name for name, field in Query.model_fields.items() if field.default is None)
+
+
 def make_query(**given: Any) -> Query:
     """Return the query for the arguments of one of the methods; a ranking has all of its ids on one page."""
     if "like" in given:
@@ -242,4 +245,5 @@ def make_query(**given: Any) -> Query:
     if "ids" in given:
         ids = tuple(dict.fromkeys(arguments.ids("item_ids", given["ids"])))
         given |= {"ids": ids, "n": max(len(ids), 1)}
-    return Query(**given)
+    # What is not given need not be checked.
+    return Query(**{name: value for name, value in given.items() if value is not None or name not in _OPTIONAL})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from es_recsys.recent_cache import RecentCache
+from es_recsys.search.kept_responses import KeptResponses
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.word_matches import WordMatches
 
@@ -21,9 +22,11 @@ class PastSearches:
 
     What matches the words holds until an item is written or the words' boosts are tuned. Which searches needed more than that,
     and which weights they had, changes no answer. Which name one item is asked for before what a user has seen is left out.
+    responses: to the same bodies, until an item is written.
     """
 
     def __init__(self) -> None:
+        self.responses = KeptResponses()
         self._needed_more: RecentCache[tuple[str, str, bool], bool] = RecentCache(_MOST)
         self._tables: RecentCache[TextKey, str] = RecentCache(_MOST)
         self._name_one: RecentCache[TextKey, bool] = RecentCache(_MOST)

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from es_recsys.errors import EngineError, InputError
 from es_recsys.search.candidates import CandidateTable, build_candidates, needs_rest
 from es_recsys.search.hit_names import ids_body, item_of_write, name_hits, unknown_writes
+from es_recsys.search.kept_responses import MAX_EXCLUDED, STAMP, KeptResponses, kept_key, stamp_of, without_excluded
 from es_recsys.search.past_searches import PastSearches
-from es_recsys.search.query_dsl import Body, Response
+from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
 from es_recsys.search.retrieve import (
     RetrievalPlan,
@@ -48,20 +49,24 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, past: Pas
     Raises EngineError where no retriever could be asked, InputError where Elasticsearch refuses what all were asked.
     """
     index = policy.metadata.index
-    plan = plan_retrieval(request, user, policy)
-    matches, expected = past.matches(request, policy), past.table(request)
-    needed_more = past.needed_more(request, user)
+    expected, needed_more = past.table(request), past.needed_more(request, user)
+    matches = past.matches(request, policy)
+    plan, key = _plan(request, user, policy, past, matches)
     matching, rest = _expected_bodies(request, user, policy, plan, matches, expected, needed_more=needed_more)
-    bodies = (*plan.bodies, *(body for body in (matching, rest) if body is not None))
-    responses = (yield MultiSearch(index, bodies)) if bodies else []
-    responses, others = responses[: len(plan.bodies)], responses[len(plan.bodies) :]
-    is_named = True if plan.joined is None else (yield from _name_hits(policy, responses))
-    if not is_named or (plan.joined and "error" in responses[0]):
+    beside = tuple(body for body in (matching, rest) if body is not None)
+    responses, others = yield from _search(policy, plan, beside, past.responses, key)
+    if matching is not None:
+        matches = _read_matches(request, policy, plan, past, others[0])
+    if key is not None and request.exclude:
+        own = None if _lost(plan, responses) else without_excluded(responses, request, policy, matches)
+        if own is None:
+            plan = plan_retrieval(request, user, policy)
+            own, _ = yield from _search(policy, plan, (), past.responses, None)
+        responses = own
+    if _lost(plan, responses):
         # Whatever is wrong with one vector must not cost the words.
         return (yield from retrieve(request, user, replace(policy, forward=None), past, window))
     raise_if_all_failed(responses[: len(plan.searched)])
-    if matching is not None:
-        matches = _read_matches(request, policy, plan, past, others[0])
     best = matches if plan.is_personal or needed_more else None
     found = _read(request, user, policy, plan, responses, best)
     if plan.joined is None:
@@ -85,6 +90,60 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, past: Pas
         others = yield MultiSearch(index, (rest,))
     yield from _name_hits(policy, others)
     return _read(request, user, policy, plan, [*responses, *others])
+
+
+def _plan(
+    request: Request, user: UserState, policy: RankingPolicy, past: PastSearches, matches: WordMatches | None
+) -> tuple[RetrievalPlan, bytes | None]:
+    """Return the searches to make, and the key that their responses are kept under, None for none.
+
+    What is excluded for a user is not said in them where the same responses can serve all users.
+    """
+    if len(request.exclude) <= MAX_EXCLUDED:
+        plan = plan_retrieval(replace(request, exclude=frozenset()) if request.exclude else request, user, policy)
+        key = kept_key(request, policy, plan)
+        kept = past.responses.get(key) if key is not None and request.exclude else None
+        if not request.exclude or (key and (kept is None or without_excluded(kept[1], request, policy, matches) is not None)):
+            return plan, key
+    return plan_retrieval(request, user, policy), None
+
+
+def _search(
+    policy: RankingPolicy, plan: RetrievalPlan, beside: Sequence[Body], past: KeptResponses, key: bytes | None
+) -> Flow[tuple[list[Response], list[Response]]]:
+    """Return the responses to a plan and to the bodies beside it. Hits of a joined search have their ids.
+
+    What was asked before is not asked again where the stamp is the same. key: of the plan, None to keep nothing.
+    """
+    index, bodies, kept = policy.metadata.index, plan.bodies, None
+    others: list[Response] = []
+    if key is None:
+        found = (yield MultiSearch(index, (*bodies, *beside))) if bodies or beside else []
+        responses, others, stamp = found[: len(bodies)], found[len(bodies) :], None
+    else:
+        before, kept = past.stamp(index), past.get(key)
+        if kept is not None:
+            first, *others = yield MultiSearch(index, (STAMP, *beside))
+            before, beside = stamp_of(first), ()
+            past.saw(index, before)
+            if before == kept[0]:
+                return kept[1], others
+        *found, last = yield MultiSearch(index, (*bodies, *beside, STAMP))
+        responses, others = found[: len(bodies)], others or found[len(bodies) :]
+        stamp = stamp_of(last)
+        past.saw(index, stamp)
+        # Searches of one request may see different states; none did where the state is that of before.
+        stamp = stamp if stamp == before else None
+    if plan.joined is not None and not (yield from _name_hits(policy, responses)):
+        responses = [NO_RESPONSE] * len(responses)
+    if key is not None and stamp is not None:
+        past.store(key, stamp, responses)
+    return responses, others
+
+
+def _lost(plan: RetrievalPlan, responses: Sequence[Response]) -> bool:
+    """Return whether a joined search failed."""
+    return plan.joined is not None and "error" in responses[0]
 
 
 def _expected_bodies(
