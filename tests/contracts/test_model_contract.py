@@ -131,6 +131,12 @@ def model(request: pytest.FixtureRequest) -> Model:
     return trained(kind, shop())
 
 
+@pytest.fixture(scope="module")
+def other(model: Model) -> Model:
+    """The same kind, trained on something else; the last test that it is given trains it again."""
+    return trained(model.name, shop(seed=2), catalogue(seed=12))
+
+
 def personal(model: Model) -> bool:
     return not isinstance(model, Popularity)
 
@@ -192,22 +198,28 @@ def test_an_empty_batch_has_no_answers(model: Model) -> None:
     assert model.recommend_idx(batch, 5, []) == [] and model.score_idx(batch, []) == []
 
 
-def test_the_same_seed_learns_the_same(model: Model) -> None:
-    again = trained(model.name, shop())
-    assert again.fingerprint == model.fingerprint
-    assert again.recommend(HISTORIES["usual"]) == model.recommend(HISTORIES["usual"])
+def test_saving_again_replaces_and_leaves_nothing_beside(model: Model, other: Model, tmp_path: Path) -> None:
+    other.save(tmp_path / "model")
+    mapped = type(model).load(tmp_path / "model")
+    before = mapped.recommend(HISTORIES["usual"])
+    model.save(tmp_path / "model")
+    assert mapped.recommend(HISTORIES["usual"]) == before
+    assert type(model).load(tmp_path / "model").fingerprint == model.fingerprint
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_another_training_has_another_fingerprint(model: Model) -> None:
-    other = trained(model.name, shop(seed=2), catalogue(seed=12))
+def test_the_same_training_learns_the_same_and_another_something_else(model: Model, other: Model) -> None:
     assert other.fingerprint != model.fingerprint
     usual, some = HISTORIES["usual"], group(0)
     other.recommend(usual), other.score(usual, some)
-    other.fit(shop(), np.random.default_rng(3), catalogue())
+    data, before = shop(), shop()
+    other.fit(data, np.random.default_rng(3), catalogue())
     # Nor is anything left of what it was asked before.
     assert other.fingerprint == model.fingerprint
     assert other.recommend(usual) == model.recommend(usual)
     assert other.score(usual, some).tolist() == model.score(usual, some).tolist()
+    for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
+        np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
 
 
 def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_path: Path) -> None:
@@ -221,16 +233,6 @@ def test_loaded_again_it_answers_the_same_from_mapped_files(model: Model, tmp_pa
     arrays = {**loaded.item_ids.arrays(), **loaded._arrays}  # type: ignore[attr-defined]
     assert {f"{array}.npy" for array in arrays} == {path.name for path in (tmp_path / "model").glob("*.npy")}
     assert all(isinstance(array.base, np.memmap) and not array.flags.writeable for array in arrays.values())
-
-
-def test_saving_again_replaces_and_leaves_nothing_beside(model: Model, tmp_path: Path) -> None:
-    trained(model.name, shop(seed=2)).save(tmp_path / "model")
-    mapped = type(model).load(tmp_path / "model")
-    before = mapped.recommend(HISTORIES["usual"])
-    model.save(tmp_path / "model")
-    assert mapped.recommend(HISTORIES["usual"]) == before
-    assert type(model).load(tmp_path / "model").fingerprint == model.fingerprint
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_unknown_items_score_nothing_and_change_nothing(model: Model) -> None:
@@ -295,10 +297,6 @@ def test_reasons_are_items_of_the_history(model: Model) -> None:
 
 
 def test_no_argument_is_changed(model: Model) -> None:
-    data, before = shop(), shop()
-    trained(model.name, data)
-    for column in ("users", "items", "weights", "times", "item_ids", "user_ids"):
-        np.testing.assert_array_equal(getattr(data, column), getattr(before, column))
     batch = HistoryBatch.of(list(HISTORIES.values()), model.item_ids)
     copies = [array.copy() for array in (batch.starts, batch.items, batch.weights, batch.recency_rank, batch.ages)]
     model.recommend_idx(batch, 5, [NONE] * len(batch))

@@ -61,7 +61,7 @@ def client(
     with _stores(es, es_url, tmp_path_factory) as make, Client(settings=make("all-MiniLM-L6-v2")) as client:
         load_items(client.workspace, [file])
         load_events(client.workspace, [sample_events])
-        client.train(budget=5.0)
+        client.train(["covisitation", "als", "lsa"])
         yield client
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from command_line import environment
 
 from es_recsys import Client
 from es_recsys.cli import main
@@ -55,8 +56,8 @@ def test_metrics_by_impression_on_the_form_of_mind(
         client.load_items(news, format="mind")
         loaded = client.load_events(behaviors, format="mind")
         assert loaded.loaded.added == USERS * (6 + 5 * 6)
-    for name, value in (("URL", settings.url), ("INDEX", settings.index), ("HOME", settings.home), ("CACHE", settings.cache)):
-        monkeypatch.setenv(f"ES_RECSYS_{name}", str(value))
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
     out = tmp_path / "found.json"
     monkeypatch.setattr(
         sys, "argv", ["es-recsys", "evaluate", "covisitation", "--split", "impression", "--out", str(out), "--json"]

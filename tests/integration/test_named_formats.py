@@ -54,7 +54,11 @@ def first(name: str, kind: str) -> Sample | None:
     return next((one for one in SAMPLES if (one.format, one.kind) == (name, kind)), None)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+# With a scale of ratings, impressions, variants and orders, and no times; the others are read by `sources/test_named_formats.py`.
+DIFFERENT = ("movielens", "mind", "shopify", "bookcrossing")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in DIFFERENT else pytest.mark.long) for name in FORMATS])
 def test_a_format_loads_into_a_store(client: Client, untimed: Client, tmp_path: Path, name: str) -> None:
     client = untimed if name == "bookcrossing" else client
     items, events = first(name, "items"), first(name, "events")

@@ -20,7 +20,7 @@ from es_recsys.jobs import rebuild_index as job
 from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.versions import swap_version
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.long]
 
 OLD, NEW = "all-MiniLM-L6-v2", "minilm-int8"
 TITLES = ("trail running shoes", "leather office shoes", "cotton summer dress", "waterproof hiking boots", "wireless headphones")

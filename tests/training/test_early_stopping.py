@@ -18,13 +18,14 @@ from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.training.early_stopping import fit
 
 Make = Callable[..., Interactions]
+Whole = tuple[SASRec, list[tuple[int, int, dict[str, float]]]]
 CONFIG = SASRecConfig(
     dims=16,
     max_length=8,
     dropout=0.1,
     negatives=20,
     batch_events=128,
-    epochs=6,
+    epochs=4,
     patience=2,
     validation_users=20,
 )
@@ -52,10 +53,16 @@ def interrupting(after: int) -> Callable[[int, int, Mapping[str, float]], None]:
     return tell
 
 
-def test_a_refit_that_was_interrupted_ends_as_an_uninterrupted_one(data: Interactions, tmp_path: Path) -> None:
-    epochs: list[Mapping[str, float]] = []
-    callback = TrainingCallback(lambda done, total, figures: epochs.append(figures))
-    whole = fit(SASRec(CONFIG), data, np.random.default_rng(2), callback=callback)
+@pytest.fixture(scope="module")
+def whole(data: Interactions) -> Whole:
+    """A training that nothing interrupts, and what it told after each epoch."""
+    told: list[tuple[int, int, dict[str, float]]] = []
+    callback = TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
+    return fit(SASRec(CONFIG), data, np.random.default_rng(2), callback=callback), told
+
+
+def test_a_refit_that_was_interrupted_ends_as_an_uninterrupted_one(data: Interactions, whole: Whole, tmp_path: Path) -> None:
+    epochs = [figures for _, _, figures in whole[1]]
     after = sum("ndcg" in figures for figures in epochs) + 1
     with pytest.raises(Interrupted):
         fit(
@@ -69,14 +76,12 @@ def test_a_refit_that_was_interrupted_ends_as_an_uninterrupted_one(data: Interac
     resume = fit(SASRec(CONFIG), data, np.random.default_rng(2), callback=callback)
     # What was told before isn't learned again.
     assert told == epochs[after:] != []
-    assert resume.fingerprint == whole.fingerprint
+    assert resume.fingerprint == whole[0].fingerprint
     assert not any((tmp_path / "checkpoints").iterdir())
 
 
-def test_progress_is_reported_after_each_epoch_and_then_of_the_refit(data: Interactions) -> None:
-    told: list[tuple[int, int, dict[str, float]]] = []
-    callback = TrainingCallback(lambda *one: told.append((one[0], one[1], dict(one[2]))))
-    fit(SASRec(CONFIG), data, np.random.default_rng(2), callback=callback)
+def test_progress_is_reported_after_each_epoch_and_then_of_the_refit(whole: Whole) -> None:
+    told = whole[1]
     first = [one for one in told if "ndcg" in one[2]]
     assert [done for done, _, _ in first] == list(range(1, len(first) + 1))
     assert all(0 <= figures["ndcg"] <= 1 for _, _, figures in first)
@@ -96,12 +101,12 @@ def test_a_refit_that_isnt_whole_is_dropped(data: Interactions, monkeypatch: pyt
         told.append(figures)
 
     told: list[Mapping[str, float]] = []
-    whole = fit(SASRec(replace(CONFIG, refit=False)), data, np.random.default_rng(2))
+    first = fit(SASRec(replace(CONFIG, refit=False)), data, np.random.default_rng(2))
     monkeypatch.setattr(time, "process_time", lambda: clock)
     found = fit(SASRec(CONFIG), data, np.random.default_rng(2), callback=TrainingCallback(tell, deadline=1.0))
     assert "ndcg" not in told[-1] and "ndcg" in told[-2]
     for name, array in found._arrays.items():
-        np.testing.assert_array_equal(array, whole._arrays[name])
+        np.testing.assert_array_equal(array, first._arrays[name])
 
 
 @pytest.mark.parametrize("ordered", [True, False])
