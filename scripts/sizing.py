@@ -89,7 +89,7 @@ def measured(client: Client, size: int, events: int) -> list[str]:
 def _stored(client: Client, index: str) -> float:
     """Bytes a document."""
     total = client.workspace.es.indices.stats(index=index)["_all"]["primaries"]
-    return float(total["store"]["size_in_bytes"]) / max(total["docs"]["count"], 1)
+    return float(total["store"]["size_in_bytes"]) / max(float(total["docs"]["count"]), 1.0)
 
 
 def _asked(client: Client) -> list[dict[str, float]]:
