@@ -21,6 +21,7 @@ from es_recsys.query import Query
 from es_recsys.sample import SampleStore
 from es_recsys.serving import batch_answers, block_answers
 from es_recsys.serving.block_answers import BlockAnswering
+from es_recsys.training.train import train
 
 pytestmark = pytest.mark.engine
 
@@ -33,7 +34,7 @@ def _filled(settings: Settings, sample: SampleStore, folder: Path, models: Seque
     file = folder / "events.jsonl"
     file.write_text("".join(event.model_dump_json(exclude_none=True) + "\n" for event in sample.events))
     load_events(client.workspace, [file])
-    client.train(models)
+    train(client.workspace, models, budget=5.0, searches=False)
     return client
 
 
