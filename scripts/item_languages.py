@@ -15,9 +15,10 @@ import random
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from elasticsearch import Elasticsearch
-from measuring import own_store
+from measuring import own_store, stored_bytes, timed
 
 from es_recsys import Item
 from es_recsys.index.documents import to_document
@@ -142,27 +143,17 @@ def measure_searches(count: int) -> None:
                 es, name = client.workspace.es, f"{client.workspace.settings.index}-items"
                 es.indices.forcemerge(index=name, max_num_segments=1)
                 es.indices.flush(index=name)
-                print(
-                    f"{languages:10}{language:>12}{_search_ms(es, name, language):8.2f}{_megabytes(es, name):11.1f}", flush=True
-                )
+                took, megabytes = _search_ms(es, name, language), stored_bytes(es, name) / 1e6
+                print(f"{languages:10}{language:>12}{took:8.2f}{megabytes:11.1f}", flush=True)
 
 
 def _search_ms(es: Elasticsearch, index: str, language: str) -> float:
     quickest = []
     for title in TITLES["english"]:
         query = lexical_query(title, mixed=is_mixed(language))
-        took = []
-        for _ in range(_ROUNDS):
-            started = time.perf_counter()
-            es.search(index=index, query=query, size=100, source=False, track_total_hits=False)
-            took.append(1_000.0 * (time.perf_counter() - started))
-        quickest.append(min(took))
+        search = partial(es.search, index=index, query=query, size=100, source=False, track_total_hits=False)
+        quickest.append(1_000.0 * min(timed(search) for _ in range(_ROUNDS)))
     return statistics.mean(quickest)
-
-
-def _megabytes(es: Elasticsearch, index: str) -> float:
-    stats = es.indices.stats(index=index, metric="store")
-    return float(stats["_all"]["primaries"]["store"]["size_in_bytes"]) / 1e6
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from elasticsearch import Elasticsearch
 
 from es_recsys import Client
 from es_recsys.errors import StoreNotFound
@@ -95,6 +96,11 @@ def timed(act: Callable[..., object], *args: object) -> float:
     started = time.perf_counter()
     act(*args)
     return time.perf_counter() - started
+
+
+def stored_bytes(es: Elasticsearch, index: str) -> float:
+    """What an index takes on disk, replicas left out."""
+    return float(es.indices.stats(index=index, metric="store")["_all"]["primaries"]["store"]["size_in_bytes"])
 
 
 def median_ms(seconds: Sequence[float]) -> float:

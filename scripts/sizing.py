@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench import loading
 from bench.event_load import NEWEST, SPAN_S, make_events, write_events
-from measuring import busy, machine, own_store, show, timed
+from measuring import busy, machine, own_store, show, stored_bytes, timed
 
 from es_recsys import Client
 from es_recsys.index import versions
@@ -69,7 +69,7 @@ def measured(client: Client, size: int, events: int) -> list[str]:
     work, home = client.workspace, client.settings.home
     work.es.indices.forcemerge(index=f"{client.settings.index}-*", max_num_segments=1)
     (live,) = [one for one in versions.list_versions(work.es, client.settings.index) if one.live]
-    disk = _stored(client, live.metadata.index)
+    disk = stored_bytes(work.es, live.metadata.index) / size
     text = sum(len(item.model_dump_json(exclude_none=True)) for item in catalogue.items) / size
     forward = sum(path.stat().st_size for path in home.rglob("*") if "forward" in str(path.parent) and path.is_file())
     database = sum(path.stat().st_size for path in home.glob("events.sqlite3*"))
@@ -84,12 +84,6 @@ def measured(client: Client, size: int, events: int) -> list[str]:
         f"{after['RssFile']:.0f}",
         f"{loading_s:.1f}",
     ]
-
-
-def _stored(client: Client, index: str) -> float:
-    """Bytes a document."""
-    total = client.workspace.es.indices.stats(index=index)["_all"]["primaries"]
-    return float(total["store"]["size_in_bytes"]) / max(float(total["docs"]["count"]), 1.0)
 
 
 def _asked(client: Client) -> list[dict[str, float]]:

@@ -20,6 +20,7 @@ from es_recsys.encoders.audio_loading import MAX_WINDOWS, WINDOW_S, load_windows
 from es_recsys.encoders.base import l2_normalize, require_unit_vectors
 from es_recsys.encoders.fingerprints import DigestCache, fingerprint
 from es_recsys.encoders.read_ahead import encode_readable
+from es_recsys.encoders.text_batches import encode_in_batches
 from es_recsys.encoders.text_model_files import text_fingerprint
 from es_recsys.encoders.transformers_logging import without_logging
 from es_recsys.errors import InputError, MissingExtra, ModelError
@@ -87,10 +88,7 @@ class ClapEncoder:
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, d) float32 unit vectors of texts, in the space of the sounds."""
         loaded = self._load()
-        vectors = np.zeros((len(texts), self.dims), np.float32)
-        size = min(self.batch_size, _MAX_BATCH)
-        for start in range(0, len(texts), size):
-            vectors[start : start + size] = _encode_texts(loaded, texts[start : start + size])
+        vectors = encode_in_batches(texts, min(self.batch_size, _MAX_BATCH), self.dims, partial(_encode_texts, loaded))
         return require_unit_vectors(vectors, len(texts), self.dims, self.name)
 
     def _load(self) -> _Loaded:
@@ -177,8 +175,7 @@ def _encode_sounds(loaded: _Loaded, sounds: Sequence[Any]) -> NDArray[np.float32
 def _encode_texts(loaded: _Loaded, texts: Sequence[str]) -> NDArray[np.float32]:
     import torch
 
-    clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-    tokens = loaded.tokenizer(clean, padding=True, truncation=True, max_length=loaded.length, return_tensors="pt")
+    tokens = loaded.tokenizer(texts, padding=True, truncation=True, max_length=loaded.length, return_tensors="pt")
     with torch.inference_mode():
         found = loaded.model.get_text_features(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"])
     return l2_normalize(_features(found))

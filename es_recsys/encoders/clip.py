@@ -15,6 +15,7 @@ from es_recsys.encoders.base import require_unit_vectors
 from es_recsys.encoders.clip_loading import ClipModel, ClipSource, load_clip
 from es_recsys.encoders.image_loading import load_image
 from es_recsys.encoders.read_ahead import encode_readable
+from es_recsys.encoders.text_batches import encode_in_batches
 
 if TYPE_CHECKING:
     import torch
@@ -64,10 +65,7 @@ class ClipEncoder:
     def encode_text(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return (n, d) float32 unit vectors of texts, in the space of the pictures."""
         loaded = self._load()
-        vectors = np.zeros((len(texts), loaded.dims), np.float32)
-        size = min(self.batch_size, _MAX_BATCH)
-        for start in range(0, len(texts), size):
-            vectors[start : start + size] = _encode_texts(loaded, texts[start : start + size])
+        vectors = encode_in_batches(texts, min(self.batch_size, _MAX_BATCH), loaded.dims, partial(_encode_texts, loaded))
         return require_unit_vectors(vectors, len(texts), loaded.dims, self.name)
 
     def _load(self) -> ClipModel:
@@ -93,6 +91,5 @@ def _encode_texts(loaded: ClipModel, texts: Sequence[str]) -> NDArray[np.float32
     import torch
 
     with torch.inference_mode():
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        vectors: NDArray[np.float32] = loaded.model.encode_text(loaded.tokenizer(clean), normalize=True).numpy()
+        vectors: NDArray[np.float32] = loaded.model.encode_text(loaded.tokenizer(texts), normalize=True).numpy()
     return vectors

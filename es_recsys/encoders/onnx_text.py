@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from es_recsys.encoders.base import l2_normalize, require_unit_vectors
 from es_recsys.encoders.onnx_model import OnnxSession
+from es_recsys.encoders.text_batches import well_formed
 from es_recsys.errors import EncodingError, MissingExtra
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ class OnnxTextEncoder:
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the token ids of each text as the model sees them, special ones included, cut at its length."""
         lower = bool(self._manifest.get("lower"))
-        # A lone surrogate is no text; tokenizers refuses it for the whole batch.
-        clean = [text.encode("utf-8", "replace").decode("utf-8").strip() for text in texts]
+        clean = [well_formed(text).strip() for text in texts]
         encodings = self._load()[0].encode_batch([text.lower() for text in clean] if lower else clean)
         return [encoding.ids for encoding in encodings]
 

@@ -66,7 +66,7 @@ def without_excluded(
 
     Where no hit is excluded, only the number of matches differs, which `matches` tell.
     """
-    if any(item_id in request.exclude for response in responses for item_id in item_ids_of(hits_of(response))):
+    if not all(request.exclude.isdisjoint(item_ids_of(hits_of(response))) for response in responses):
         return None
     first = responses[0]
     total = first["hits"]["total"]

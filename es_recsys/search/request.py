@@ -6,7 +6,7 @@ All three are complete before the first search is sent. Everything else in `sear
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -186,6 +186,13 @@ class RankingPolicy:
     @property
     def has_variants(self) -> bool:
         return self.metadata.variants is not None
+
+    def with_weights_alone(self, tables: Mapping[str, Mapping[str, float]]) -> RankingPolicy:
+        """Return the policy in which these weights alone decide: nothing learned, nothing fixed for recommendations to users."""
+        settings = self.settings
+        if settings.fixed_weights:
+            settings = settings.model_copy(update={"fixed_weights": {}})
+        return replace(self, settings=settings, retriever_weights=tables, rankers={}, item_features=None)
 
 
 def situation(request: Request, user: UserState) -> str:

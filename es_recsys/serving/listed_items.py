@@ -41,9 +41,7 @@ Listing = Callable[[Profile | None], Flow[ListedItems]]
 
 def for_listed_items(policy: RankingPolicy, listed: ListedItems) -> RankingPolicy:
     """Return the policy in which the list alone decides."""
-    weights = {"no_query": {listed.name: 1.0}, "new_user": {}}
-    settings = policy.settings.model_copy(update={"fixed_weights": {}})
-    return replace(policy, settings=settings, retriever_weights=weights, rankers={}, item_features=None)
+    return policy.with_weights_alone({"no_query": {listed.name: 1.0}, "new_user": {}})
 
 
 def listed_request(

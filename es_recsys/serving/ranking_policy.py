@@ -69,8 +69,7 @@ def for_similar_items(policy: RankingPolicy) -> RankingPolicy:
     models = {name: _SIMILAR_MODELS * trained.get(name, 0.0) / total for name in policy.metadata.models}
     others = {name: table for name, table in policy.retriever_weights.items() if name != FIRST_EVENT}
     weights = {**others, "no_query": {**_SIMILAR_CONTENT, **models}}
-    settings = policy.settings.model_copy(update={"fixed_weights": {}})  # which are those of somebody's recommendations
-    return replace(policy, settings=settings, retriever_weights=weights, rankers={}, item_features=None)
+    return policy.with_weights_alone(weights)
 
 
 def with_exploration(

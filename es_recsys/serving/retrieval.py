@@ -57,8 +57,8 @@ def retrieve(request: Request, user: UserState, policy: RankingPolicy, past: Pas
     responses, others = yield from _search(policy, plan, beside, past.responses, key)
     if matching is not None:
         matches = _read_matches(request, policy, plan, past, others[0])
-    if key is not None and request.exclude:
-        own = None if _lost(plan, responses) else without_excluded(responses, request, policy, matches)
+    if key is not None and request.exclude and not _lost(plan, responses):
+        own = without_excluded(responses, request, policy, matches)
         if own is None:
             plan = plan_retrieval(request, user, policy)
             own, _ = yield from _search(policy, plan, (), past.responses, None)
@@ -115,7 +115,7 @@ def _search(
 
     What was asked before is not asked again where the stamp is the same. key: of the plan, None to keep nothing.
     """
-    index, bodies, kept = policy.metadata.index, plan.bodies, None
+    index, bodies = policy.metadata.index, plan.bodies
     others: list[Response] = []
     if key is None:
         found = (yield MultiSearch(index, (*bodies, *beside))) if bodies or beside else []

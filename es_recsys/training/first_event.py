@@ -11,21 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.evaluation.statistics import bootstrap, difference_words
+from es_recsys.evaluation.statistics import difference_words
 from es_recsys.models.base import Model
 from es_recsys.models.popularity import Popularity, PopularityConfig
-from es_recsys.training.ensemble_candidates import Candidates
-from es_recsys.training.ensemble_selection import SURE, select_among
+from es_recsys.training.ensemble_selection import select_among
+from es_recsys.training.halves import MOST_USERS, Halves
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import Notes
 
-__all__ = ["MOST_USERS", "first_event_shares"]
-
-MOST_USERS = 2 * SURE
-"""Users who choose, at most."""
+__all__ = ["first_event_shares"]
 
 _FEWEST = 100
 
@@ -47,22 +42,16 @@ def first_event_shares(
     if len(part) < _FEWEST:
         return {}
     part = replace(part, histories=part.histories.last(1))
-    known: dict[str, Model] = {name: models[name] for name in weights}
-    known[Popularity.name] = Popularity(half_lives).fit(part.train, np.random.default_rng(0))
-    names, middle = tuple(known), len(part) // 2
-    one, other = (Candidates.of(known, half) for half in (part.between(0, middle), part.between(middle, len(part))))
+    names = tuple({**weights, Popularity.name: 0.0})
+    halves = Halves.of(models, weights, part, half_lives)
     # Samples of the users would take twenty times as long, for the same verdict.
-    gains = [
-        tested.each(select_among([choosing], names, sure=0).weights) - tested.each(weights)
-        for choosing, tested in ((one, other), (other, one))
-    ]
-    gain = bootstrap(np.concatenate(gains), np.random.default_rng(0))
+    gain = halves.gain(weights, lambda choosing: select_among([choosing], names, sure=0).weights)
     told = f"NDCG@{DEPTH} {difference_words(gain)} over those of whole histories, of {len(part):,} users ({part.kind})"
     notes.figures["first_event"] = {"gain": gain.to_dict(), "kept": gain.low > 0.0}
     if not gain.low > 0.0:
         notes.say(f"After a first event no other shares are surely better ({told}).")
         return {}
-    found = select_among([one, other], names).weights
+    found = select_among([halves.one, halves.other], names).weights
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found.items())
     notes.say(f"After a first event: {shares}; {told}.")
     notes.figures["first_event"]["weights"] = dict(found)

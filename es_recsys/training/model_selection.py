@@ -28,7 +28,8 @@ from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
 from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
-from es_recsys.training.first_event import MOST_USERS, first_event_shares
+from es_recsys.training.first_event import first_event_shares
+from es_recsys.training.halves import MOST_USERS
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.popularity_share import popularity_share
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note

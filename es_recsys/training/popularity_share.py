@@ -7,17 +7,17 @@ the other half chose. The models are those that were trained for the ensemble, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from es_recsys.evaluation.holdout_split import HoldoutSplit
-from es_recsys.evaluation.statistics import bootstrap, difference_words
+from es_recsys.evaluation.statistics import difference_words
 from es_recsys.models.base import Model
 from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import with_model
-from es_recsys.training.first_event import MOST_USERS
+from es_recsys.training.halves import MOST_USERS, Halves
 from es_recsys.training.model_trials import DEPTH
 from es_recsys.training.selection_report import Notes
 from es_recsys.training.validation import FEWEST
@@ -43,29 +43,22 @@ def popularity_share(
     part = part.first(MOST_USERS)
     if len(part) < FEWEST:
         return 0.0
-    known: dict[str, Model] = {name: models[name] for name in weights}
-    known[Popularity.name] = Popularity(half_lives).fit(part.train, np.random.default_rng(0))
-    middle = len(part) // 2
-    one, other = (Candidates.of(known, half) for half in (part.between(0, middle), part.between(middle, len(part))))
-    before = np.concatenate([other.each(weights), one.each(weights)])
-    gains = [
-        tested.each(with_model(weights, Popularity.name, _best([choosing], weights))) - tested.each(weights)
-        for choosing, tested in ((one, other), (other, one))
-    ]
-    gain = bootstrap(np.concatenate(gains), np.random.default_rng(0))
-    kept = gain.low > 0.0 and gain.mean >= _WORTH * before.mean()
-    share = _best([one, other], weights) if kept else 0.0
-    told = f"NDCG@{DEPTH} {difference_words(gain)} over {before.mean():.4f} of the models alone, of {len(part):,} users"
+    halves = Halves.of(models, weights, part, half_lives)
+    gain = halves.gain(weights, lambda choosing: with_model(weights, Popularity.name, _best([choosing], weights)))
+    both = [halves.one, halves.other]
+    before = _ndcg(both, weights)
+    kept = gain.low > 0.0 and gain.mean >= _WORTH * before
+    share = _best(both, weights) if kept else 0.0
+    told = f"NDCG@{DEPTH} {difference_words(gain)} over {before:.4f} of the models alone, of {len(part):,} users"
     notes.figures["popularity"] = {"gain": gain.to_dict(), "share": share}
     notes.say(f"Popularity: {f'{share:.0%}' if kept else 'no share is surely better'} ({told}).")
     return share
 
 
-def _best(candidates: list[Candidates], weights: Mapping[str, float]) -> float:
+def _best(candidates: Sequence[Candidates], weights: Mapping[str, float]) -> float:
     """Return the share with the highest NDCG, the smallest of those that are as good."""
+    return max(_SHARES, key=lambda share: _ndcg(candidates, with_model(weights, Popularity.name, share)))
 
-    def score(share: float) -> float:
-        mixed = with_model(weights, Popularity.name, share)
-        return float(np.concatenate([one.each(mixed) for one in candidates]).mean())
 
-    return max(_SHARES, key=score)
+def _ndcg(candidates: Sequence[Candidates], weights: Mapping[str, float]) -> float:
+    return float(np.concatenate([one.each(weights) for one in candidates]).mean())
