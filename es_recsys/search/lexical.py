@@ -133,12 +133,13 @@ def _joined(text: str, *, mixed: bool = False) -> Clause | None:
 
 
 def _ends(text: str, *, mixed: bool = False) -> Clause | None:
-    """Match words that end as the query does: "Schuhe" finds "Laufschuhe". A word asked for alone finds what it ends in, too."""
-    parts = ("ends", "heads") if len(_words(text)) == 1 else ("ends",)
+    """Match words that end as a word of the query does, and what such a word ends in.
+
+    "Schuhe" finds "Laufschuhe", and "Laufschuhe" "Schuhe zum Laufen".
+    """
     if mixed:
-        return {"multi_match": {"query": text, "fields": [f"by_language.{part}.*" for part in parts]}}
-    found: list[Clause] = [{"match": {f"names.{part}": {"query": text}}} for part in parts]
-    return found[0] if len(found) == 1 else {"dis_max": {"queries": found}}
+        return {"multi_match": {"query": text, "fields": ["by_language.ends.*", "by_language.heads.*"]}}
+    return {"dis_max": {"queries": [_match("names.ends")(text), _match("names.heads")(text)]}}
 
 
 def _parts_of_ids(text: str) -> Clause | None:

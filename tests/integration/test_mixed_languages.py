@@ -35,6 +35,8 @@ TITLES = (
     "רכבות של ישראל, ספר לילדים",  # 18
     "Nike Air Zoom",  # 19
     "Lampe für das Wohnzimmer",  # 20
+    "Weißes Regal aus Holz",  # 21
+    "Weiße Decke zum Kuscheln",  # 22
 )
 
 JUDGED: list[tuple[str, set[int]]] = [
@@ -63,6 +65,7 @@ JUDGED: list[tuple[str, set[int]]] = [
     ("הרכבות", {18}),  # Hebrew: with the article
     ("nike", {19}),  # a brand is in no language
     ("Wohnzimmerlampe", {20}),  # German: a compound that the title has in two words
+    ("weiße Kuscheldecken", {22}),  # German: the same beside another word, which two titles have
     ("runing shoes", {0}),  # a letter that is missing
 ]
 

@@ -29,8 +29,19 @@ CATALOGUES = {
         "Handschuhe",
         "Fußballschuhe",
         "Lampe für das Wohnzimmer",
+        "Weißes Regal für Bücher",
+        "Weiße Decke zum Kuscheln",
     ),
-    "dutch": ("Hardloopschoenen", "Verjaardagskaart", "Keukentafel", "Ideeënboek", "Kinderfiets", "Lamp voor de woonkamer"),
+    "dutch": (
+        "Hardloopschoenen",
+        "Verjaardagskaart",
+        "Keukentafel",
+        "Ideeënboek",
+        "Kinderfiets",
+        "Lamp voor de woonkamer",
+        "Witte plank om op te zitten",
+        "Witte deken om te knuffelen",
+    ),
     "french": ("Chaussures de course", "Écouteurs sans fil", "Thé vert", "Table à manger", "Œufs en chocolat"),
     "russian": ("Мужские кроссовки", "Беспроводные наушники", "Зелёный чай", "Деревянный стол"),
     "english": ("❤️ Mug", "Thumbs up 👍🏽 sticker", "🎧 Headphones", "Ｎｉｋｅ　Ａｉｒ", "Façade lamp"),
@@ -112,6 +123,7 @@ JUDGED: dict[str, list[tuple[str, set[int]]]] = {
         ("Fussballschuhe", {5}),  # ss for ß within a word
         ("Jacken", {3}),  # the plural, at the end of a compound
         ("Wohnzimmerlampen", {6}),  # a compound that the title has in two words
+        ("weiße Kuscheldecken", {8}),  # the same beside another word, which two titles have
     ],
     "dutch": [
         ("schoenen", {0}),  # the end of a compound
@@ -120,6 +132,7 @@ JUDGED: dict[str, list[tuple[str, set[int]]]] = {
         ("ideeenboek", {3}),  # without the diaeresis
         ("fietsen", {4}),  # the plural, at the end of a compound
         ("woonkamerlamp", {5}),  # a compound that the title has in two words
+        ("witte knuffeldekens", {7}),  # the same beside another word, which two titles have
     ],
     "french": [
         ("chaussure course", {0}),  # one of a plural

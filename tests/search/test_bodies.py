@@ -44,7 +44,7 @@ JOINED = {
         ]
     }
 }
-ENDS = {"match": {"names.ends": {"query": "red shoe"}}}
+ENDS = {"dis_max": {"queries": [{"match": {f"names.{part}": {"query": "red shoe"}}} for part in ("ends", "heads")]}}
 STANDING = [ITSELF, EVERY_WORD, ITEM_ID, JOINED, ENDS]
 WORDS = {
     "bool": {
