@@ -58,6 +58,7 @@ class Query(BaseModel):
     repeat: what the user buys again, and is due.
     body: a search body of Elasticsearch, which runs on the `source_index` that the store has adopted; its best hits are ordered
     again for the user. Page and filters are the body's own; text then are the words that it stands for, for what learns of them.
+    image and audio beside it say what is near, and its query narrows that.
     filter: expressions ("price:10..50") or a mapping (field -> value, list of values, (low, high)).
     personalization: 0 (neutral) to 1 (personal). diversity: 0 (by score) to 1 (most varied). offset + n <= 1,000.
     popularity: -1 (niche) to 1 (mainstream), 0 by score. calibration: 0 (by score) to 1 (categories as in the user's history).
@@ -141,8 +142,8 @@ class Query(BaseModel):
         if (self.body is None) != (self.source_index is None):
             raise InputError("A body and the index that it runs on go together.", "Give body and source_index, or neither.")
         of_items = any(given is not None for given in (self.ids, self.like, self.bought_with))
-        if self.body is not None and (self.media or of_items or self.filter):
-            raise InputError("A body has its own filters, and no picture, sound, ids or item.", "Put them into the body.")
+        if self.body is not None and (of_items or self.filter):
+            raise InputError("A body has its own filters, and no ids or item.", "Put them into the body.")
         if self.body is not None and (self.offset or self.n != 10 or self.facets):
             raise InputError("A body has a page and counts of its own.", "Write from, size and aggs into the body.")
         if self.offset + self.n > MAX_RESULTS:

@@ -77,7 +77,8 @@ def search(
     image: Annotated[Path | None, typer.Option(help="Search by a picture.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Search by a sound.")] = None,
     body: Annotated[
-        str | None, typer.Option(help="Search body of your own (JSON) for --source-index, in place of words.")
+        str | None,
+        typer.Option(help="Search body of your own (JSON) for --source-index, in place of words; narrows what a picture finds."),
     ] = None,
     source_index: Annotated[str | None, typer.Option(help="Index that the store has adopted, on which --body runs.")] = None,
     n: Number = 10,

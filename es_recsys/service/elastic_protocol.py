@@ -78,6 +78,8 @@ async def _search(request: Request, state: ServiceState, caller: Caller, index: 
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
         headers = {"x-elastic-product": "Elasticsearch", "content-type": accepted, _HOW: _how([answered])}
         return Response(orjson.dumps(answered), 200, headers)
+    if one.has_media:
+        raise _without_answer(outcome)
     found = await _send(request, state, "POST", path, orjson.dumps(one.body), parameters, kind, accepted)
     if found.status != 200:
         return _response(found, found.body, {_HOW: "passed-through"})
@@ -110,7 +112,11 @@ async def _msearch(request: Request, state: ServiceState, caller: Caller, index:
         found = await _send(request, state, "POST", path, lines, parameters, kind, accepted)
         return _response(found, found.body, {_HOW: "passed-through"})
     outcomes = await asyncio.gather(*(_rank(one, request, state) for one in searches))
-    left = [number for number, outcome in enumerate(outcomes) if outcome.answer is None]
+    left = [
+        number
+        for number, (one, outcome) in enumerate(zip(searches, outcomes, strict=True))
+        if outcome.answer is None and not one.has_media
+    ]
     sent = b"".join(_line(searches[number], pairs[number]) for number in left)
     theirs: dict[str, Any] = {"took": 0, "responses": []}
     head = RawResponse(200, {"x-elastic-product": "Elasticsearch", "content-type": accepted}, b"")
@@ -167,6 +173,8 @@ def _one_of_many(one: SearchRequest, outcome: _Outcome, response: dict[str, Any]
     if outcome.answer is not None:
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
         return {**_personal(one, outcome.answer), "status": 200}
+    if one.has_media:
+        return error_body(_without_answer(outcome))
     assert response is not None
     if one.is_plain or "error" in response:
         return response
@@ -187,6 +195,8 @@ def _read(
 ) -> SearchRequest:
     one = read_search(index, parse_json(raw), parameters, rules, caller)
     if one.query is not None and "authorization" not in request.headers and state.withholds_credentials:
+        if one.has_media:
+            raise ServiceError(401, "security_exception", "A picture or a sound finds nothing without Authorization.")
         return replace(one, query=None, reason="no Authorization came with it")
     return one
 
@@ -206,9 +216,10 @@ async def _rank(one: SearchRequest, request: Request, state: ServiceState) -> _O
 def _personal(one: SearchRequest, answer: Answer) -> dict[str, Any]:
     """Return the answer in Elasticsearch's shape."""
     response: dict[str, Any] = dict(answer.response or {})
-    said: dict[str, Any] = {"personal": not answer.unranked, "query_id": answer.answer_id}
-    if answer.unranked:
-        said["passed_through"] = answer.unranked
+    reason = answer.unranked or one.reason
+    said: dict[str, Any] = {"personal": not reason, "query_id": answer.answer_id}
+    if reason:
+        said["passed_through"] = reason
     if answer.ranking.degraded:
         said["degraded"] = list(answer.ranking.degraded)
     if one.explains:
@@ -239,6 +250,13 @@ def _neutral(one: SearchRequest, outcome: _Outcome, response: dict[str, Any], st
     query_id = str(uuid.uuid4())
     state.log_query(one.ubi, one.ext, query_id)
     return _with_query_id(one, response, query_id)
+
+
+def _without_answer(outcome: _Outcome) -> ServiceError:
+    """Return the error where a picture or a sound found nothing; their own answer would be one to something else."""
+    if isinstance(outcome.failure, RecsysError):
+        return from_recsys_error(outcome.failure)
+    return ServiceError(503, "service_unavailable_exception", "The answer took too long. Try again later.")
 
 
 def _with_query_id(one: SearchRequest, response: dict[str, Any], query_id: str) -> dict[str, Any]:

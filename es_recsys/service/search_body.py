@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,17 @@ import orjson
 
 from es_recsys.service.errors import ServiceError
 
-__all__ = ["PARAMETERS", "BodyRules", "Extension", "UbiExtension", "check_body", "parse_json", "take_extensions", "whole"]
+__all__ = [
+    "PARAMETERS",
+    "BodyRules",
+    "Extension",
+    "UbiExtension",
+    "check_body",
+    "media_bytes",
+    "parse_json",
+    "take_extensions",
+    "whole",
+]
 
 _KEY_WORDS = """_source aggregations aggs collapse docvalue_fields explain ext fields from highlight indices_boost knn min_score
     pit post_filter profile query rank rescore retriever runtime_mappings script_fields search_after seq_no_primary_term size
@@ -60,7 +72,7 @@ class BodyRules:
 class Extension:
     """What `ext.es_recsys` says: who asks, and how personal the answer is to be.
 
-    words: that the query stands for, for the log of answers.
+    words: that the query stands for, for the log of answers. image, audio: a picture and a sound in base64, to find what is near.
     """
 
     user_id: str | None = None
@@ -74,6 +86,12 @@ class Extension:
     exclude_ids: Any = ()
     explain: Any = False
     words: Any = None
+    image: Any = None
+    audio: Any = None
+
+    @property
+    def has_media(self) -> bool:
+        return self.image is not None or self.audio is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +224,17 @@ def take_extensions(body: dict[str, Any]) -> tuple[dict[str, Any], Extension | N
             if value is not None and (not isinstance(value, str) or len(value) > _LONGEST_TEXT):
                 raise ServiceError(400, "illegal_argument_exception", f"[ext.ubi.{name}] must be a text.")
     return rest, ours, ubi
+
+
+def media_bytes(name: str, value: Any) -> bytes | None:
+    """Return the bytes of a picture or a sound that is sent in base64, also in a data URL. Raises ServiceError."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        with suppress(ValueError):
+            if found := base64.b64decode(value.rpartition(",")[2] if value.startswith("data:") else value, validate=True):
+                return found
+    raise ServiceError(400, "illegal_argument_exception", f"[ext.es_recsys.{name}] must be the bytes of a file in base64.")
 
 
 def _read(values: Any, name: str, kind: type[Any], unused: tuple[str, ...] = ()) -> Any:

@@ -10,7 +10,7 @@ from es_recsys.errors import InputError
 from es_recsys.query import Query
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError, from_recsys_error
-from es_recsys.service.search_body import BodyRules, Extension, UbiExtension, check_body, take_extensions, whole
+from es_recsys.service.search_body import BodyRules, Extension, UbiExtension, check_body, media_bytes, take_extensions, whole
 
 __all__ = ["SearchRequest", "read_search"]
 
@@ -20,7 +20,7 @@ class SearchRequest:
     """A search.
 
     body: without what was meant for us. parameters: of the URL, or of a header of `_msearch`. query: None where
-    Elasticsearch's own answer stands, for `reason`.
+    Elasticsearch's own answer stands. reason: why the answer is of nobody in particular; None where it is personal.
     """
 
     body: Mapping[str, Any]
@@ -34,6 +34,11 @@ class SearchRequest:
     def is_plain(self) -> bool:
         """Whether the answer is Elasticsearch's byte for byte."""
         return self.ext is None and self.ubi is None
+
+    @property
+    def has_media(self) -> bool:
+        """Whether a picture or a sound says what is near, so that there is no other answer than ours."""
+        return self.ext is not None and self.ext.has_media
 
     @property
     def explains(self) -> bool:
@@ -51,8 +56,12 @@ def read_search(
         return SearchRequest(rest, parameters, ext, ubi, None, None)
     caller.check_person(ext.user_id, ext.user_token, explain=bool(ext.explain))
     query = _query(index, {**rest, **page}, ext, ubi)
-    reason = _reason(index, ext, parameters)
-    return SearchRequest(rest, parameters, ext, ubi, query if reason is None else None, reason)
+    reason = _of_nobody(ext)
+    unread = _unread(index, parameters)
+    if ext.has_media and unread is not None:
+        raise ServiceError(400, "illegal_argument_exception", f"A picture or a sound finds nothing here: {unread}.")
+    reason = reason or unread
+    return SearchRequest(rest, parameters, ext, ubi, query if reason is None or ext.has_media else None, reason)
 
 
 def _query(index: str, body: Mapping[str, Any], ext: Extension, ubi: UbiExtension | None) -> Query:
@@ -60,6 +69,8 @@ def _query(index: str, body: Mapping[str, Any], ext: Extension, ubi: UbiExtensio
     try:
         return Query(
             text=words or "",
+            image=media_bytes("image", ext.image),
+            audio=media_bytes("audio", ext.audio),
             body=body,
             source_index=index,
             user_id=ext.user_id,
@@ -78,12 +89,17 @@ def _query(index: str, body: Mapping[str, Any], ext: Extension, ubi: UbiExtensio
         raise ServiceError(400, "illegal_argument_exception", "[ext.es_recsys] can't be read.") from None
 
 
-def _reason(index: str, ext: Extension, parameters: Mapping[str, str]) -> str | None:
-    """Return why Elasticsearch's own answer stands, whatever is known of the person."""
+def _of_nobody(ext: Extension) -> str | None:
+    """Return why the answer is of nobody in particular."""
     if ext.user_id is None and ext.session_id is None and not ext.exclude_ids:
         return "it names no user_id and no session_id"
     if ext.personalization == 0 and not ext.exclude_ids:
         return "personalization is 0"
+    return None
+
+
+def _unread(index: str, parameters: Mapping[str, str]) -> str | None:
+    """Return why the hits can't be ordered again, whatever is known of the person."""
     if "," in index:
         return "it is of several indices"
     if "filter_path" in parameters:

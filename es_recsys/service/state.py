@@ -98,8 +98,10 @@ class ServiceState:
         """
         if self.breaker.is_open:
             raise CircuitOpen
+        # A picture or a sound has no other answer to fall back to, and the first one waits for its model.
+        most = self.settings.search.timeout_s if query.media else self.settings.service.deadline_s
         with self.metrics.stage("ranking"):
-            async with asyncio.timeout(self.settings.service.deadline_s):
+            async with asyncio.timeout(most):
                 answer = await self.client.execute_on_behalf(query, headers, parameters)
         self.breaker.succeeded()
         self._count_degraded(answer)

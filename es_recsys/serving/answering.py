@@ -27,6 +27,7 @@ from es_recsys.serving.body_search import BodyAnswer, search_by_body
 from es_recsys.serving.bought_together import bought_together
 from es_recsys.serving.buy_again import buy_again
 from es_recsys.serving.listed_items import ListedItems, Listing, for_listed_items, listed_request, with_figures
+from es_recsys.serving.nearest_documents import with_nearest
 from es_recsys.serving.operations import Document, Flow, Get, LogAnswer, MultiGet, MultiSearch
 from es_recsys.serving.query_vectors import query_vectors
 from es_recsys.serving.ranking_policy import for_query, for_similar_items, ranking_policy, with_exploration
@@ -115,7 +116,8 @@ def compute_answer(
         policy = replace(policy, logs_features=False)
     found: BodyAnswer | None = None
     if query.body is not None:
-        found = yield from search_by_body(request, user, policy, query)
+        asked = (yield from with_nearest(snapshot, request, user, policy, query)) if query.media else query
+        found = yield from search_by_body(request, user, policy, asked)
     if listed is not None and not listed.scores:
         ranking = Ranking(total=0)
     else:
