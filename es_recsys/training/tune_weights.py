@@ -238,7 +238,7 @@ def _collected(
 ) -> tuple[RetrieverScores, NDArray[np.float64]]:
     """Return what each retriever gives each candidate of each query, and the weights (q, l) until now."""
     snapshot = scratch.snapshots.latest()
-    retrievers = _retrievers(snapshot, name)
+    retrievers = _retrievers(snapshot, name, scratch.settings.search.fixed_weights)
     probe = dict.fromkeys(retrievers, 1.0 if name == "no_query" else _PROBE)
     if name != "no_query":
         probe[LEXICAL] = _PROBE_WORDS
@@ -310,16 +310,18 @@ def _with_joined_words(scores: RetrieverScores, shares: Mapping[str, float]) -> 
     return replace(scores, scores=joined)
 
 
-def _retrievers(snapshot: ServingSnapshot, name: str) -> tuple[str, ...]:
-    """Return the retrievers that are weighed."""
-    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields}
+def _retrievers(snapshot: ServingSnapshot, name: str, fixed: Collection[str]) -> tuple[str, ...]:
+    """Return the retrievers that are weighed. fixed: those whose weights in recommendations the settings fix, which aren't."""
+    there = {f"taste_{field.removesuffix('_vector')}" for field in snapshot.content_fields} | snapshot.models.keys()
     if name != "window":  # in which what isn't personal is their query's
         there |= NOT_PERSONALIZED
-    if name != "no_query":
+    if name == "no_query":
+        there -= set(fixed)
+    else:
         there.add(LEXICAL)
     if name == "query":
         there |= set(snapshot.encoder.fields(snapshot.metadata, "text"))
-    return (*(retriever for retriever in RETRIEVERS if retriever in there), *sorted(snapshot.models))
+    return (*(retriever for retriever in RETRIEVERS if retriever in there), *sorted(there & snapshot.models.keys()))
 
 
 def _with_tables(policy: RankingPolicy, tables: Mapping[str, Mapping[str, float]]) -> RankingPolicy:

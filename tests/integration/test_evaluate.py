@@ -340,6 +340,17 @@ def test_weights_are_tuned_and_stored(
     assert {f"weights_{one.name}" for one in report.situations} <= set(tuning_histories(client.settings))
 
 
+@pytest.mark.long
+def test_weights_that_the_settings_fix_are_not_weighed(client: Client) -> None:
+    """They count as they are served, and the others are chosen beside them."""
+    client.train(["covisitation"])
+    search = client.settings.search.model_copy(update={"fixed_weights": {"popularity": 0.5}})
+    with Client(settings=client.settings.model_copy(update={"search": search})) as fixed:
+        report = tune_weights(fixed.workspace, trials=15, users=60, situations=("no_query",))
+    (found,) = report.situations
+    assert "popularity" not in found.weights and {"covisitation", "recency"} <= set(found.weights)
+
+
 def test_the_log_tells_what_other_orders_would_have_brought(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
