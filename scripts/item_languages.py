@@ -24,7 +24,7 @@ from es_recsys import Item
 from es_recsys.index.documents import to_document
 from es_recsys.index.item_languages import ItemLanguages
 from es_recsys.languages import is_mixed
-from es_recsys.search.lexical import lexical_query
+from es_recsys.search.lexical import TextMatching, lexical_query
 from es_recsys.settings import EncoderSettings
 
 _ROUNDS = 25
@@ -150,7 +150,7 @@ def measure_searches(count: int) -> None:
 def _search_ms(es: Elasticsearch, index: str, language: str) -> float:
     quickest = []
     for title in TITLES["english"]:
-        query = lexical_query(title, mixed=is_mixed(language))
+        query = lexical_query(title, TextMatching(mixed=is_mixed(language)))
         search = partial(es.search, index=index, query=query, size=100, source=False, track_total_hits=False)
         quickest.append(1_000.0 * min(timed(search) for _ in range(_ROUNDS)))
     return statistics.mean(quickest)

@@ -12,7 +12,7 @@ from search_inputs import inputs
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.renamed import current_feature
 from es_recsys.search.ranker import Ranker
-from es_recsys.search.retrieve import plan_retrieval
+from es_recsys.search.retrieval_plan import plan_retrieval
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.settings import FusionWeights, SearchSettings, load_settings
 

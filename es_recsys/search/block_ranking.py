@@ -25,7 +25,7 @@ from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.interests import allocate_slots, nearest_interest
 from es_recsys.search.local_scores import recency_scores
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, situation
-from es_recsys.search.retrieve import RetrieverResult, list_best
+from es_recsys.search.retrieval_results import RetrieverResult, list_best
 from es_recsys.search.retriever_weights import retriever_weights
 from es_recsys.search.retrievers import INTEREST, MAX_LIST_IDS, POPULARITY, RECENCY, Retriever, active_retrievers, ranked_list
 from es_recsys.search.scales import scaled_products

@@ -62,11 +62,10 @@ def count_body(request: Request, policy: RankingPolicy, vector_matches: Sequence
     """
     should: list[Clause] = []
     if request.has_text:
-        mixed = policy.metadata.mixes_languages
         if by_text:
-            should = matching_clauses(request.text, policy.metadata.text_boosts, mixed=mixed)
+            should = matching_clauses(request.text, policy.text_matching)
         else:
-            should = [match_query(request.text, mixed=mixed)]
+            should = [match_query(request.text, policy.text_matching)]
     if vector_matches:
         should.append({"ids": {"values": list(vector_matches)}})
     query: Clause = {"bool": {**filter_clauses(request, policy, matching=False), "should": should, "minimum_should_match": 1}}
@@ -105,7 +104,7 @@ def filter_clauses(request: Request, policy: RankingPolicy, *, matching: bool) -
     """Return the caller's filters and exclusions as parts of a bool query. matching: whether hits must match the text."""
     filters = list(request.filters)
     if matching and request.has_text:
-        filters.append(match_query(request.text, mixed=policy.metadata.mixes_languages))
+        filters.append(match_query(request.text, policy.text_matching))
     found: dict[str, list[Clause]] = {"filter": filters} if filters else {}
     if request.exclude:
         found["must_not"] = [id_filter(sorted(request.exclude), has_variants=policy.has_variants)]

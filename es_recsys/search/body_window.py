@@ -18,7 +18,7 @@ import numpy as np
 from es_recsys.search.local_scores import local_scores
 from es_recsys.search.query_dsl import Response, hits_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
-from es_recsys.search.retrieve import RetrievalResults, RetrieverResult, list_best
+from es_recsys.search.retrieval_results import RetrievalResults, RetrieverResult, list_best
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, damped_weights, retriever_weights, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
 from es_recsys.vector_fields import VECTOR_FIELDS

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.local_scores import local_scores
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
-from es_recsys.search.retrieve import RetrievalResults, RetrieverResult
+from es_recsys.search.retrieval_results import RetrievalResults, RetrieverResult
 from es_recsys.search.retriever_weights import names_one_item
 from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, ranked_list
 from es_recsys.search.scales import scaled_products

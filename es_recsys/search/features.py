@@ -79,7 +79,7 @@ def clause_queries(request: Request, policy: RankingPolicy, features: FeatureReq
     """Return the lexical clauses whose own scores are features, each under its name."""
     return [
         {"bool": {"must": [clause], "_name": name}}
-        for name, clause in lexical_clauses(request.text, mixed=policy.metadata.mixes_languages).items()
+        for name, clause in lexical_clauses(request.text, policy.text_matching).items()
         if name not in UNTUNED and features.wants(name, "bm25", "share")
     ]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from es_recsys.search.bodies import filter_clauses
 from es_recsys.search.hit_names import hit_fields
-from es_recsys.search.lexical import ALWAYS_ON, BOOSTS, CONSTANT
+from es_recsys.search.lexical import CONSTANT
 from es_recsys.search.products import id_filter
 from es_recsys.search.query_dsl import MAX_KNN_CANDIDATES, Body, Clause, Response, hits_of, item_ids_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
@@ -176,7 +176,7 @@ def _on_grid(scores: NDArray[np.float64], mark: float, marks: int) -> NDArray[np
 
 def _mark(request: Request, policy: RankingPolicy) -> float:
     """Return the least power of two above any score of the words."""
-    boosts = {**(policy.metadata.text_boosts or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
+    boosts = policy.text_matching.boosts
     words = len(request.text.split()) + sum(not letter.isascii() for letter in request.text) + 1
     of_words = math.fsum(boost for name, boost in boosts.items() if name not in CONSTANT)
     constant = math.fsum(boosts.get(name, 0.0) for name in CONSTANT)

@@ -15,7 +15,7 @@ import orjson
 from es_recsys.recent_cache import RecentCache
 from es_recsys.search.query_dsl import Body, Response, hits_of, is_partial, item_ids_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, retrieval_depth
-from es_recsys.search.retrieve import RetrievalPlan
+from es_recsys.search.retrieval_plan import RetrievalPlan
 from es_recsys.search.word_matches import WordMatches
 
 __all__ = ["MAX_EXCLUDED", "STAMP", "KeptResponses", "Stamp", "kept_key", "stamp_of", "without_excluded"]

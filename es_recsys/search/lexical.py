@@ -11,7 +11,7 @@ A code that was typed or scanned is the most precise query there is. It is any r
 with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits is one
 only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
 
-In a store that mixes languages (`mixed`) an item has its title and `all_text` in the fields of its own language
+In a store that mixes languages an item has its title and `all_text` in the fields of its own language
 (`by_language.title.german`, see `index.item_languages`). A query is asked of each language's field, as that language reads it,
 and the best counts.
 """
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import pairwise
 from types import MappingProxyType
@@ -32,7 +33,8 @@ __all__ = [
     "CLAUSES",
     "CONSTANT",
     "UNTUNED",
-    "clause_boost",
+    "USUAL",
+    "TextMatching",
     "codes",
     "lexical_clauses",
     "lexical_query",
@@ -211,55 +213,68 @@ _IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "bran
 """Clauses whose items `all_text` finds, too; of a store that mixes languages only the title, which has the same stop words."""
 
 
-def lexical_query(text: str, boosts: Mapping[str, float] | None = None, *, mixed: bool = False) -> Clause:
-    """Return the weighted sum of the clauses that have a boost; BOOSTS where none are given. Not to be altered.
+@dataclass(frozen=True, slots=True)
+class TextMatching:
+    """How a store matches texts.
 
-    boosts: clause name -> boost (>= 0). A name that has no row is passed over, so that an index tuned by a later
-    version still answers. mixed: whether the store mixes languages.
+    tuned: clause name -> boost (>= 0), as tuning chose them; BOOSTS where it is empty. A name that has no row is passed over, so
+    that an index tuned by a later version still answers. mixed: whether the store mixes languages.
     """
-    return _lexical_query(text, tuple((boosts or BOOSTS).items()), mixed)
+
+    tuned: Mapping[str, float] = field(default_factory=dict)
+    mixed: bool = False
+
+    @property
+    def boosts(self) -> Mapping[str, float]:
+        """The boosts that are in force; clauses that are not named have none."""
+        return {**(self.tuned or BOOSTS), **{name: BOOSTS[name] for name in ALWAYS_ON}}
+
+
+USUAL = TextMatching()
+"""How a store in one language matches texts until it is tuned."""
+
+
+def lexical_query(text: str, matching: TextMatching = USUAL) -> Clause:
+    """Return the weighted sum of the clauses that have a boost. Not to be altered."""
+    return _lexical_query(text, tuple(matching.tuned.items()), matching.mixed)
 
 
 @lru_cache(_TEXTS)
-def _lexical_query(text: str, boosts: tuple[tuple[str, float], ...], mixed: bool) -> Clause:
-    given = dict(boosts)
+def _lexical_query(text: str, tuned: tuple[tuple[str, float], ...], mixed: bool) -> Clause:
+    matching = TextMatching(dict(tuned), mixed)
+    boosts = matching.boosts
     found = [
         {"bool": {"must": [clause], "boost": round(boost, 6)}}
-        for name, clause in lexical_clauses(text, mixed=mixed).items()
-        if (boost := clause_boost(name, given)) > 0.0
+        for name, clause in lexical_clauses(text, matching).items()
+        if (boost := boosts.get(name, 0.0)) > 0.0
     ]
     return {"bool": {"should": found}} if found else {"match_none": {}}
 
 
-def matching_clauses(text: str, boosts: Mapping[str, float] | None = None, *, mixed: bool = False) -> list[Clause]:
+def matching_clauses(text: str, matching: TextMatching = USUAL) -> list[Clause]:
     """Return clauses that together find every item that `lexical_query` or `match_query` finds, for counting.
 
     They are unweighted, and without those whose items another finds.
     """
-    all_text = clause_boost("all_text", boosts) > 0.0
-    among = {"title"} if mixed else _IN_ALL_TEXT
+    boosts = matching.boosts
+    all_text = boosts.get("all_text", 0.0) > 0.0
+    among = {"title"} if matching.mixed else _IN_ALL_TEXT
     return [
         clause
-        for name, clause in lexical_clauses(text, mixed=mixed).items()
-        if clause_boost(name, boosts) > 0.0 and not (all_text and name in among)
-    ] + ([] if all_text else [match_query(text, mixed=mixed)])
+        for name, clause in lexical_clauses(text, matching).items()
+        if boosts.get(name, 0.0) > 0.0 and not (all_text and name in among)
+    ] + ([] if all_text else [match_query(text, matching)])
 
 
-def clause_boost(name: str, boosts: Mapping[str, float] | None) -> float:
-    """Return the boost of a clause; `boosts` as tuning chose them, BOOSTS where none are given."""
-    chosen = boosts or BOOSTS
-    return BOOSTS[name] if name in ALWAYS_ON else chosen.get(name, 0.0)
-
-
-def lexical_clauses(text: str, *, mixed: bool = False) -> dict[str, Clause]:
+def lexical_clauses(text: str, matching: TextMatching = USUAL) -> dict[str, Clause]:
     """Return clause name -> clause, each by itself."""
-    made = {name: (_MIXED.get(name, make) if mixed else make)(text) for name, make in CLAUSES.items()}
+    made = {name: (_MIXED.get(name, make) if matching.mixed else make)(text) for name, make in CLAUSES.items()}
     return {name: clause for name, clause in made.items() if clause is not None}
 
 
-def match_query(text: str, *, mixed: bool = False) -> Clause:
+def match_query(text: str, matching: TextMatching = USUAL) -> Clause:
     """Return the clause for what counts as a match: all words of one or two, two thirds of more."""
-    if mixed:
+    if matching.mixed:
         return _match_by_language("all_text", minimum_should_match=_MOST_WORDS)(text)
     return {"match": {"all_text": {"query": text, "minimum_should_match": _MOST_WORDS}}}
 

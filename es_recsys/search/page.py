@@ -22,7 +22,7 @@ from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
-from es_recsys.search.retrieve import MATCHES
+from es_recsys.search.retrieval_results import MATCHES
 from es_recsys.search.score import (
     ScoringRequest,
     ScoringResponses,

@@ -20,7 +20,7 @@ from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.features import Column, light_features
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.request import RankingPolicy, Request, UserState
-from es_recsys.search.retrieve import RetrievalResults
+from es_recsys.search.retrieval_results import RetrievalResults
 from es_recsys.search.retriever_weights import SEARCH_KINDS
 
 __all__ = ["PERSONAL_KINDS", "PERSONAL_SEARCH", "WINDOW", "personal_ranker", "search_features"]

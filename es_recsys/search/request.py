@@ -19,6 +19,7 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.query import MAX_RESULTS
 from es_recsys.search.exploration import Exploration
 from es_recsys.search.interests import Interests
+from es_recsys.search.lexical import TextMatching
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.ranker import Ranker
 from es_recsys.settings import SearchSettings
@@ -186,6 +187,10 @@ class RankingPolicy:
     @property
     def has_variants(self) -> bool:
         return self.metadata.variants is not None
+
+    @property
+    def text_matching(self) -> TextMatching:
+        return TextMatching(self.metadata.text_boosts, self.metadata.mixes_languages)
 
     def with_weights_alone(self, tables: Mapping[str, Mapping[str, float]]) -> RankingPolicy:
         """Return the policy in which these weights alone decide: nothing learned, nothing fixed for recommendations to users."""

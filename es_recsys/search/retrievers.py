@@ -87,7 +87,7 @@ def _lexical(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
     """Search the text fields by BM25 (see `lexical`)."""
     if not request.has_text:
         return None
-    return lexical_query(request.text, policy.metadata.text_boosts, mixed=policy.metadata.mixes_languages)
+    return lexical_query(request.text, policy.text_matching)
 
 
 def _query_vector(field: str) -> BuildQuery:

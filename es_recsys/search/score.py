@@ -32,7 +32,7 @@ from es_recsys.search.products import best_of_each_product, id_filter, with_grou
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of
 from es_recsys.search.ranker import FeatureRequest
 from es_recsys.search.request import RankingPolicy, Request, UserState
-from es_recsys.search.retrieve import RetrievalResults
+from es_recsys.search.retrieval_results import RetrievalResults
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.scales import scaled_scores
 from es_recsys.search.suggest import suggestion_body
@@ -133,7 +133,7 @@ def build_scoring_request(
     rows = tuple(reachable_rows(request, user, policy, table, window).tolist())
     suggestion = None
     if results.text_finds_nothing:
-        suggestion = suggestion_body(request.text, policy.metadata.text_boosts, mixed=policy.metadata.mixes_languages)
+        suggestion = suggestion_body(request.text, policy.text_matching)
     if not rows:
         return ScoringRequest(results, table, rows, features, suggestion=suggestion)
     content_field = content_vector_field(policy) if request.explain or request.diversity > 0.0 else None

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from es_recsys.search.lexical import matching_clauses
+from es_recsys.search.lexical import TextMatching, matching_clauses
 from es_recsys.search.query_dsl import Body, Response
 
 __all__ = ["parse_suggestion", "suggestion_body"]
@@ -14,18 +12,15 @@ _MIN_LETTERS = 4
 _MIN_SIMILARITY = 0.6
 
 
-def suggestion_body(text: str, boosts: Mapping[str, float], *, mixed: bool = False) -> Body:
-    """Return the body that suggests words near those that no item has, and counts what the text finds without any filter.
-
-    mixed: whether the store mixes languages.
-    """
+def suggestion_body(text: str, matching: TextMatching) -> Body:
+    """Return the body that suggests words near those that no item has, and counts what the text finds without any filter."""
     words = {"field": "names", "suggest_mode": "missing", "size": 1, "prefix_length": 1}
     term = {**words, "min_word_length": _MIN_LETTERS, "string_distance": "internal", "accuracy": _MIN_SIMILARITY}
     return {
         "size": 0,
         "_source": False,
         "track_total_hits": 1,
-        "query": {"constant_score": {"filter": {"bool": {"should": matching_clauses(text, boosts, mixed=mixed)}}}},
+        "query": {"constant_score": {"filter": {"bool": {"should": matching_clauses(text, matching)}}}},
         "suggest": {_NAME: {"text": text, "term": term}},
     }
 

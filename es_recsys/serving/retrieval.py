@@ -12,15 +12,8 @@ from es_recsys.search.kept_responses import MAX_EXCLUDED, STAMP, KeptResponses, 
 from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
-from es_recsys.search.retrieve import (
-    RetrievalPlan,
-    RetrievalResults,
-    matches_of_plan,
-    ordinary_responses,
-    parse_responses,
-    plan_retrieval,
-    rest_of_plan,
-)
+from es_recsys.search.retrieval_plan import RetrievalPlan, matches_of_plan, ordinary_responses, plan_retrieval, rest_of_plan
+from es_recsys.search.retrieval_results import RetrievalResults, parse_responses
 from es_recsys.search.word_matches import WordMatches, parse_matches
 from es_recsys.serving.operations import Flow, MultiSearch
 

@@ -16,7 +16,7 @@ from es_recsys.errors import InputError
 from es_recsys.evaluation.metrics import ideal_dcg, ndcg_of_scores
 from es_recsys.evaluation.tuner import optimize
 from es_recsys.search.bodies import candidates_body, scoring_body
-from es_recsys.search.lexical import CLAUSES, UNTUNED, clause_boost, lexical_clauses
+from es_recsys.search.lexical import CLAUSES, UNTUNED, lexical_clauses
 from es_recsys.search.query_dsl import IDS_ONLY, Body, Response, hits_of, item_id_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retriever_weights import query_weights
@@ -118,7 +118,7 @@ def collect(
     if not ids:
         return None
     vectors = [name for name in queries if name != LEXICAL]
-    clauses = lexical_clauses(request.text, mixed=policy.metadata.mixes_languages)
+    clauses = lexical_clauses(request.text, policy.text_matching)
     bodies = [_clause_body(clause, ids) for clause in clauses.values()]
     bodies += [scoring_body(queries[name], ids, policy) for name in vectors]
     second = yield tuple(bodies)
@@ -142,7 +142,7 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     chooses, checks = (_judged_scores([judged[i] for i in part]) for part in (drawn[held:], drawn[:held]))
-    boosts = {name: clause_boost(name, policy.metadata.text_boosts) for name in CLAUSES}
+    boosts = {name: policy.text_matching.boosts.get(name, 0.0) for name in CLAUSES}
     weights = {name: w for name, w in query_weights(policy).items() if name in chooses.retrievers or name == LEXICAL}
     found_boosts, found_weights = best_weights(chooses, boosts, weights)
     before, after = (float(checks.ndcg(*one).mean()) for one in ((boosts, weights), (found_boosts, found_weights)))

@@ -26,7 +26,8 @@ from es_recsys.search.kept_responses import STAMP
 from es_recsys.search.lexical import CLAUSES, lexical_clauses
 from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import IDS_ONLY, item_id_of
-from es_recsys.search.retrieve import matches_of_plan, parse_responses, plan_retrieval, rest_of_plan
+from es_recsys.search.retrieval_plan import matches_of_plan, plan_retrieval, rest_of_plan
+from es_recsys.search.retrieval_results import parse_responses
 from es_recsys.search.retrievers import active_retrievers
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.answering import run_search

@@ -21,7 +21,8 @@ from es_recsys.index import mappings
 from es_recsys.index.documents import to_document
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.search.page import build_page, order_page
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.retrieval_plan import plan_retrieval
+from es_recsys.search.retrieval_results import parse_responses
 from es_recsys.search.score import build_scoring_request
 from es_recsys.training.lexical_weights import Judged, collect, tune
 from es_recsys.types import Item

@@ -14,10 +14,10 @@ from es_recsys.dataset import Taste
 from es_recsys.index_metadata import IndexMetadata, VectorMetadata
 from es_recsys.search.bodies import browse_body, count_body, scoring_body
 from es_recsys.search.facets import facet_aggs, parse_facets
-from es_recsys.search.lexical import BOOSTS, CLAUSES, codes, lexical_clauses, lexical_query
+from es_recsys.search.lexical import BOOSTS, CLAUSES, TextMatching, codes, lexical_clauses, lexical_query
 from es_recsys.search.query_dsl import Body
 from es_recsys.search.request import retrieval_depth
-from es_recsys.search.retrieve import PlannedRetriever, plan_retrieval
+from es_recsys.search.retrieval_plan import PlannedRetriever, plan_retrieval
 from es_recsys.search.retrievers import MAX_LIST_IDS, RETRIEVERS, active_retrievers, taste_vector
 from es_recsys.settings import SearchSettings
 from es_recsys.vector_fields import VECTOR_FIELDS
@@ -264,13 +264,13 @@ def test_any_text_gives_a_small_query(text: str) -> None:
 
 
 def test_unknown_boosts_are_passed_over() -> None:
-    assert lexical_query("red", {"smell": 1.0}) == lexical_query("red", {"title": 0.0})
-    assert lexical_query("", {"smell": 1.0}) == lexical_query("", {"title": 0.0})
+    assert lexical_query("red", TextMatching({"smell": 1.0})) == lexical_query("red", TextMatching({"title": 0.0}))
+    assert lexical_query("", TextMatching({"smell": 1.0})) == lexical_query("", TextMatching({"title": 0.0}))
 
 
 def test_codes_are_found_whatever_tuning_chose() -> None:
-    for boosts in (None, {"title": 1.0}, {"title": 1.0, "codes": 0.0}):
-        clauses = [each["bool"]["must"][0] for each in lexical_query("A-1234/B", boosts)["bool"]["should"]]
+    for boosts in ({}, {"title": 1.0}, {"title": 1.0, "codes": 0.0}):
+        clauses = [each["bool"]["must"][0] for each in lexical_query("A-1234/B", TextMatching(boosts))["bool"]["should"]]
         code = {"term": {"codes": {"value": "A1234B", "boost": 1.0}}}
         assert any(code in clause.get("dis_max", {}).get("queries", ()) for clause in clauses)
 

@@ -11,7 +11,7 @@ from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVect
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.search.kept_responses import KeptResponses, kept_key, stamp_of, without_excluded
 from es_recsys.search.request import Request
-from es_recsys.search.retrieve import plan_retrieval
+from es_recsys.search.retrieval_plan import plan_retrieval
 from es_recsys.search.word_matches import WordMatches
 from es_recsys.settings import SearchSettings
 from tests.support.search_inputs import Inputs, inputs

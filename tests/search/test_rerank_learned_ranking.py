@@ -22,7 +22,8 @@ from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page, order_page
 from es_recsys.search.ranker import Ranker
 from es_recsys.search.rerank.learned_ranking import BASE, BELOW_WINDOW
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.retrieval_plan import plan_retrieval
+from es_recsys.search.retrieval_results import parse_responses
 from es_recsys.search.score import ScoringRequest, build_scoring_request
 from es_recsys.settings import SearchSettings
 

@@ -19,7 +19,8 @@ from es_recsys.search.exploration import COLD_START_RANK, Exploration, Interacti
 from es_recsys.search.interests import KEPT_SHARE, Interests
 from es_recsys.search.page import build_page, order_page
 from es_recsys.search.request import Request
-from es_recsys.search.retrieve import parse_responses, plan_retrieval
+from es_recsys.search.retrieval_plan import plan_retrieval
+from es_recsys.search.retrieval_results import parse_responses
 from es_recsys.search.retriever_weights import PERSONAL_SHARE, names_one_item
 from es_recsys.search.retrievers import contributes_candidates, ranked_list
 from es_recsys.search.scales import scaled_scores

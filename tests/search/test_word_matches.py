@@ -14,7 +14,7 @@ from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock, ItemVect
 from es_recsys.index_metadata import IndexMetadata, IndexState, VectorMetadata
 from es_recsys.search.past_searches import PastSearches
 from es_recsys.search.query_dsl import Body, Clause
-from es_recsys.search.retrieve import matches_of_plan, plan_retrieval
+from es_recsys.search.retrieval_plan import matches_of_plan, plan_retrieval
 from es_recsys.search.retriever_weights import damped_weights, retriever_weights
 from es_recsys.search.retrievers import Retriever, active_retrievers
 from es_recsys.search.word_matches import BestMatches, WordMatches, best_matches, parse_matches

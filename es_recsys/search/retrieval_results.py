@@ -1,8 +1,4 @@
-"""The first request of a ranking: each retriever's best items, on scales that can be added.
-
-plan = plan_retrieval(request, user, policy)                          # the bodies of one `_msearch`
-results = parse_responses(request, user, policy, plan, responses)
-"""
+"""What the searches of a plan found: each retriever's best items, on scales that can be added."""
 
 from __future__ import annotations
 
@@ -12,107 +8,26 @@ from typing import Any
 
 import numpy as np
 
-from es_recsys.search.bodies import browse_body, candidates_body, candidates_depth
-from es_recsys.search.facets import parse_facets, with_counts
-from es_recsys.search.joined_search import (
-    JoinedHits,
-    find_nearest,
-    joined_body,
-    joined_size,
-    nearest_depth,
-    parse_joined,
-    rest_body,
-    rest_scores,
-    seq_no_of,
-)
-from es_recsys.search.lexical import clause_boost
-from es_recsys.search.local_scores import has_local_candidates, local_scores, recency_scores
+from es_recsys.search.bodies import candidates_depth
+from es_recsys.search.facets import parse_facets
+from es_recsys.search.joined_search import JoinedHits, nearest_depth, parse_joined, rest_scores, seq_no_of
+from es_recsys.search.local_scores import local_scores, recency_scores
 from es_recsys.search.products import product_of, products_of
-from es_recsys.search.query_dsl import NO_RESPONSE, Body, Clause, Response, hits_of, is_partial, item_id_of, item_ids_of, total_of
+from es_recsys.search.query_dsl import NO_RESPONSE, Clause, Response, hits_of, is_partial, item_id_of, item_ids_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState, retrieval_depth
-from es_recsys.search.retriever_weights import damped_weights, largest_weights, retriever_weights, search_table
-from es_recsys.search.retrievers import (
-    LEXICAL,
-    MAX_LIST_IDS,
-    RECENCY,
-    Retriever,
-    active_retrievers,
-    contributes_candidates,
-    ranked_list,
-)
+from es_recsys.search.retrieval_plan import REST, PlannedRetriever, RetrievalPlan, is_local
+from es_recsys.search.retriever_weights import damped_weights, search_table
+from es_recsys.search.retrievers import LEXICAL, MAX_LIST_IDS, RECENCY, Retriever, contributes_candidates, ranked_list
 from es_recsys.search.scales import scaled_products, scaled_scores
-from es_recsys.search.word_matches import BestMatches, WordMatches, best_matches, matches_body
+from es_recsys.search.word_matches import BestMatches, WordMatches, best_matches
 
-__all__ = [
-    "MATCHES",
-    "UNKNOWN_BEST",
-    "PlannedRetriever",
-    "RetrievalPlan",
-    "RetrievalResults",
-    "RetrieverResult",
-    "list_best",
-    "matches_of_plan",
-    "ordinary_responses",
-    "parse_responses",
-    "plan_retrieval",
-    "rest_of_plan",
-]
+__all__ = ["MATCHES", "UNKNOWN_BEST", "RetrievalResults", "RetrieverResult", "list_best", "parse_responses"]
 
 MATCHES = "matches"
 """What `degraded` names where the matches could not be counted."""
 
 UNKNOWN_BEST = 0.0
 """Stands for the best raw score of a retriever that was not asked for items: that of the candidates is taken."""
-
-_REST = "rest"
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRetriever:
-    """A retriever with its query.
-
-    body: the search that finds its candidates; None where it only scores those of others, where they are known here, or where
-    another retriever's search finds them, too. source: the name of the retriever whose response has its candidates.
-    """
-
-    retriever: Retriever
-    query: Clause
-    body: Body | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class RetrievalPlan:
-    """Retrievers with a query and a non-zero weight, or tried by exploration.
-
-    weights: of each, in a search before damping. browse: where nothing is asked, the body that counts and lists what may be
-    shown, None where the forward index tells; a search is counted by the second request, which knows what the first one found.
-    joined: names of the retrievers of query vectors that the lexical body serves, too (see `joined_search`), None where each has
-    a body of its own; items of all others are among the matches, or asked for in `rest_of_plan`. nearest: of query vectors that
-    the forward index searched, what it found (see `find_nearest`).
-    """
-
-    planned: tuple[PlannedRetriever, ...]
-    weights: Mapping[str, float]
-    browse: Body | None
-    joined: tuple[str, ...] | None = None
-    nearest: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @property
-    def is_personal(self) -> bool:
-        """Whether what is known of the user counts."""
-        return any(each.retriever.personalized and each.retriever.name in self.weights for each in self.planned)
-
-    @property
-    def searched(self) -> tuple[Retriever, ...]:
-        """The retrievers that have a body, in the order of `bodies`."""
-        return tuple(each.retriever for each in self.planned if each.body is not None)
-
-    @property
-    def bodies(self) -> tuple[Body, ...]:
-        """One body a searched retriever, then `browse`."""
-        bodies = [each.body for each in self.planned if each.body is not None]
-        return (*bodies, self.browse) if self.browse is not None else tuple(bodies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,27 +79,6 @@ class RetrievalResults:
         return any(each.retriever.name == LEXICAL and each.exhausted and not each.scores for each in self.retrievers)
 
 
-def plan_retrieval(request: Request, user: UserState, policy: RankingPolicy) -> RetrievalPlan:
-    """Return the searches that find the candidates. Each retriever's query is built here and nowhere else."""
-    queries = [
-        (retriever, query)
-        for retriever in active_retrievers(request, user, policy)
-        if (query := retriever.build_query(request, user, policy)) is not None
-    ]
-    weights = retriever_weights(request, user, policy, [retriever for retriever, _ in queries])
-    queries = [each for each in queries if each[0].name in weights or _is_explored(each[0], request, policy)]
-    if _can_join(request, policy, queries):
-        return _joined_plan(request, policy, queries, weights)
-    planned = tuple(
-        PlannedRetriever(retriever, query, _candidates_body(retriever, query, request, policy), retriever.name)
-        for retriever, query in queries
-    )
-    planned = _with_joined_lists(planned, request, policy)
-    if request.has_query or (has_local_candidates(request, policy) and not request.facets):
-        return RetrievalPlan(planned, weights, None)
-    return RetrievalPlan(planned, weights, with_counts(browse_body(request, policy), request, policy))
-
-
 def parse_responses(
     request: Request,
     user: UserState,
@@ -202,7 +96,7 @@ def parse_responses(
     """
     found = dict(zip((retriever.name for retriever in plan.searched), responses, strict=False))
     if plan.joined is not None and len(responses) > len(plan.bodies):
-        found[_REST] = responses[len(plan.bodies)]
+        found[REST] = responses[len(plan.bodies)]
     partial = [each.retriever.name for each in plan.planned if is_partial(found.get(each.source, {}))]
     failed = [each.retriever.name for each in plan.planned if "error" in found.get(each.source, {})]
     joined = None
@@ -227,9 +121,9 @@ def parse_responses(
         words = next(iter(joined.words.values()), 1.0)
         best = best_matches(request, user, policy, queries, weights, matches, words, policy.settings.depth)
         results, rest = tuple(_with_best_match(each, best) for each in results), best.words
-    elif plan.joined is not None and _REST in found:
-        rest = rest_scores(found[_REST], len(plan.joined), request, policy)
-        seq_no = {**seq_no, **seq_no_of(found[_REST])}
+    elif plan.joined is not None and REST in found:
+        rest = rest_scores(found[REST], len(plan.joined), request, policy)
+        seq_no = {**seq_no, **seq_no_of(found[REST])}
     degraded = (*failed, *partial)
     retrieved = RetrievalResults(
         results,
@@ -251,6 +145,12 @@ def parse_responses(
     return replace(retrieved, browsed=ids, total=total_of(browsed), facets=parse_facets(browsed))
 
 
+def list_best(ranked: ScoredIds) -> float:
+    """Return what the raw scores of a list are divided by."""
+    first = ranked[0][1] if ranked else 0.0
+    return first if first > 0.0 else max((abs(raw) for _, raw in ranked), default=1.0) or 1.0
+
+
 def _locally_browsed(request: Request, policy: RankingPolicy, retrieved: RetrievalResults) -> RetrievalResults:
     """Return the results with the number of items that may be shown and, where retrievers find too few, some of these."""
     assert policy.forward is not None
@@ -259,112 +159,6 @@ def _locally_browsed(request: Request, policy: RankingPolicy, retrieved: Retriev
     found = any(len(each.scores) >= depth for each in retrieved.retrievers)
     ids = () if found else tuple(policy.forward.first(depth, request.exclude))
     return replace(retrieved, browsed=ids, total=len(policy.forward) - excluded)
-
-
-def _candidates_body(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> Body | None:
-    """Return the body of the first request; None where its scores or candidates are known without."""
-    if retriever.scale == "list" and not contributes_candidates(retriever, request):
-        return None
-    if _is_local(retriever, query, request, policy):
-        return None
-    return candidates_body(retriever, query, request, policy)
-
-
-def _is_local(retriever: Retriever, query: Clause, request: Request, policy: RankingPolicy) -> bool:
-    """Return whether the client finds the retriever's items itself."""
-    if policy.forward is None or not has_local_candidates(request, policy):
-        return False
-    found_here = "knn" in query and policy.forward.can_search(query["knn"]["field"], query["knn"]["query_vector"])
-    return found_here or retriever.scale == "list" or retriever.name == RECENCY
-
-
-def _with_joined_lists(
-    planned: tuple[PlannedRetriever, ...], request: Request, policy: RankingPolicy
-) -> tuple[PlannedRetriever, ...]:
-    """Return the plan with one search for the ids of all lists, which is the first list's."""
-    lists = [each for each in planned if each.body is not None and each.retriever.scale == "list"]
-    if len(lists) < 2:
-        return planned
-    first, *others = lists
-    ids = list(dict.fromkeys(item_id for each in lists for item_id in each.query["ids"]["values"]))
-    body = candidates_body(first.retriever, {"ids": {"values": ids}}, request, policy)
-    joined = {first.retriever.name: replace(first, body=body)}
-    joined |= {each.retriever.name: replace(each, body=None, source=first.source) for each in others}
-    return tuple(joined.get(each.retriever.name, each) for each in planned)
-
-
-def _can_join(request: Request, policy: RankingPolicy, queries: Sequence[tuple[Retriever, Clause]]) -> bool:
-    """Return whether one search can serve words and query vectors: the forward index tells what its hits don't."""
-    forward = policy.forward
-    if forward is None or not request.has_text or policy.settings.fusion != "weighted":
-        return False
-    fields = {query["knn"]["field"] for _, query in queries if "knn" in query}
-    by_words = any(retriever.name == LEXICAL for retriever, _ in queries)
-    # The nearest of a scan, which knows no filters, need not pass them.
-    unfiltered = not request.filters or not any(r.is_query_vector and r.name in forward.scanned for r, _ in queries)
-    known = fields <= forward.dims.keys()
-    return by_words and unfiltered and known and clause_boost("all_text", policy.metadata.text_boosts) > 0.0
-
-
-def _joined_plan(
-    request: Request,
-    policy: RankingPolicy,
-    queries: Sequence[tuple[Retriever, Clause]],
-    weights: Mapping[str, float],
-) -> RetrievalPlan:
-    words = next(query for retriever, query in queries if retriever.name == LEXICAL)
-    vectors = {retriever.name: query for retriever, query in queries if retriever.is_query_vector}
-    found = {name: find_nearest(query, request, policy) for name, query in vectors.items()}
-    nearest = {name: items for name, items in found.items() if items is not None}
-    planned = []
-    for retriever, query in queries:
-        body, source = None, LEXICAL if retriever.matches_query else _REST
-        if retriever.name == LEXICAL:
-            body = joined_body(words, vectors, nearest, request, policy)
-        elif _is_explored(retriever, request, policy):
-            body, source = candidates_body(retriever, query, request, policy), retriever.name
-        planned.append(PlannedRetriever(retriever, query, body, source))
-    return RetrievalPlan(tuple(planned), weights, None, tuple(vectors), nearest)
-
-
-def matches_of_plan(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> Body | None:
-    """Return the body that finds all that matches the words of a joined plan; None where the client can't tell the best of it."""
-    others = [each for each in plan.planned if each.source == _REST]
-    if plan.joined is None or policy.has_variants or not others or not all(_is_known(policy, each) for each in others):
-        return None
-    return matches_body(_words_of(plan), request, policy)
-
-
-def _is_known(policy: RankingPolicy, planned: PlannedRetriever) -> bool:
-    """Return whether the forward index tells what a retriever scores an item."""
-    knn = planned.query.get("knn")
-    if knn is None:
-        return planned.retriever.scale == "list" or planned.retriever.name == RECENCY
-    return policy.forward is not None and policy.forward.can_search(knn["field"], knn["query_vector"])
-
-
-def rest_of_plan(request: Request, user: UserState, policy: RankingPolicy, plan: RetrievalPlan, table: str) -> Body | None:
-    """Return the body that finds what a joined plan has not asked for; None where there is nothing.
-
-    table: the weights of the search (see `search_table`): what weighs nothing there brings no candidates.
-    """
-    weights = largest_weights(request, user, policy, plan.weights, [each.retriever for each in plan.planned], table)
-    others = [each.query for each in plan.planned if each.source == _REST and each.retriever.name in weights]
-    if plan.joined is None or not others:
-        return None
-    listed = dict.fromkeys(item_id for query in others for item_id in query.get("ids", {}).get("values", ()))
-    return rest_body(_words_of(plan), [query for query in others if "knn" in query], tuple(listed), request, policy)
-
-
-def _words_of(plan: RetrievalPlan) -> Clause:
-    return next(each.query for each in plan.planned if each.retriever.name == LEXICAL)
-
-
-def ordinary_responses(policy: RankingPolicy, plan: RetrievalPlan, responses: Sequence[Response]) -> list[Response]:
-    """Return the responses to the bodies of a joined plan for a deep page as those for an ordinary page are."""
-    first, *others = responses
-    size = joined_size(policy.settings.depth, len(plan.joined or ()), policy)
-    return [{**first, "hits": {**first["hits"], "hits": hits_of(first)[:size]}}, *others]
 
 
 def _joined_result(
@@ -411,16 +205,6 @@ def _with_best_match(result: RetrieverResult, matches: BestMatches) -> Retriever
     return replace(result, best=best) if best > 0.0 else result
 
 
-def _is_explored(retriever: Retriever, request: Request, policy: RankingPolicy) -> bool:
-    exploration = policy.exploration
-    return (
-        retriever.name == RECENCY
-        and exploration is not None
-        and exploration.newest > 0
-        and contributes_candidates(retriever, request)
-    )
-
-
 def _cold_start(policy: RankingPolicy, results: Sequence[RetrieverResult], products: Mapping[str, str]) -> tuple[str, ...]:
     newest = next((each for each in results if each.retriever.name == RECENCY), None)
     if policy.exploration is None or newest is None or not newest.contributes_candidates:
@@ -442,7 +226,7 @@ def _parse_response(
     retriever, query = planned.retriever, planned.query
     contributes = contributes_candidates(retriever, request)
     hits = hits_of(response or {})
-    local = planned.body is None and _is_local(retriever, query, request, policy)
+    local = planned.body is None and is_local(retriever, query, request, policy)
     if retriever.scale == "list":
         ranked = ranked_list(retriever, user, policy)
         best = list_best(ranked)
@@ -486,7 +270,7 @@ def _nearest(request: Request, policy: RankingPolicy, plan: RetrievalPlan) -> di
     """Return retriever -> the items nearest to its vector and their inner products, largest first, of those searched here."""
     together: dict[tuple[str, int], list[PlannedRetriever]] = {}
     for each in plan.planned:
-        if "knn" in each.query and each.body is None and _is_local(each.retriever, each.query, request, policy):
+        if "knn" in each.query and each.body is None and is_local(each.retriever, each.query, request, policy):
             depth = candidates_depth(each.retriever, request, policy)
             together.setdefault((each.query["knn"]["field"], depth), []).append(each)
     found: dict[str, dict[str, float]] = {}
@@ -534,9 +318,3 @@ def _best(retriever: Retriever, hits: Sequence[Mapping[str, Any]]) -> float:
     top = hits[0]["_score"] if hits else 0.0
     raw = top - 1.0 if retriever.scale == "inner" else top
     return float(raw) if raw > 0.0 else 1.0
-
-
-def list_best(ranked: ScoredIds) -> float:
-    """Return what the raw scores of a list are divided by."""
-    first = ranked[0][1] if ranked else 0.0
-    return first if first > 0.0 else max((abs(raw) for _, raw in ranked), default=1.0) or 1.0
