@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -140,9 +141,9 @@ class BSPM(Model):
         users = max(1, _CELLS // max(len(self._arrays["user_starts"]), len(self._arrays["item_starts"])))
         for begin in range(0, len(batch), users):
             part = batch.some(begin, min(begin + users, len(batch)))
-            own = [part.one(user) for user in range(len(part))]
-            mixed, low = (np.stack(side) for side in zip(*map(self._sides, own), strict=True))
-            scores = walk_of_users(self._arrays, part, self._event_weights(part))
+            weights = self._event_weights(part)
+            mixed, low = self._sides(part, weights)
+            scores = walk_of_users(self._arrays, part, weights)
             scores *= np.float32(self._filter(self._arrays["eigenvalues"]).walked)
             for start in range(0, scores.shape[1], _ITEMS):
                 some = slice(start, start + _ITEMS)
@@ -150,8 +151,8 @@ class BSPM(Model):
                 added *= self._arrays["roots"][some]
                 added += mixed @ vectors[some].T
                 scores[:, some] += added
-            for one, row in zip(own, scores, strict=True):
-                yield of_liked(one, row)
+            for user, row in enumerate(scores):
+                yield of_liked(part.one(user), row)
 
     def _event_weights(self, batch: HistoryBatch) -> NDArray[np.float64]:
         return batch.recent_weights(self.config.half_life, self.config.half_life_days)
@@ -161,17 +162,22 @@ class BSPM(Model):
 
     def _scores(self, batch: HistoryBatch, at: NDArray[np.int64] | slice) -> NDArray[np.float32]:
         """Return the scores of one user at some item_idx. The vectors are most of what is read, so only theirs are."""
-        spread, flat = (self._arrays["vectors"][at] @ np.stack(self._sides(batch), axis=1)).T
-        walked = walk(self._arrays, batch.items, self._event_weights(batch))[at].astype(np.float32)
+        weights = self._event_weights(batch)
+        spread, flat = (self._arrays["vectors"][at] @ np.concatenate(self._sides(batch, weights)).T).T
+        walked = walk(self._arrays, batch.items, weights)[at].astype(np.float32)
         share = np.float32(self._filter(self._arrays["eigenvalues"]).walked)
         return of_liked(batch, np.asarray(share * walked + self._arrays["roots"][at] * flat + spread, np.float32))
 
-    def _sides(self, batch: HistoryBatch) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return what stands before V and before D^1/2 V for one user, (k,) each."""
-        weights, how = self._event_weights(batch), self._filter(self._arrays["eigenvalues"])
-        met = self._arrays["vectors"][batch.items]
-        z, u = weights @ met, (weights / self._arrays["roots"][batch.items]) @ met
-        return (how.own * z + how.mixed * (u @ self._arrays["gram"])).astype(np.float32), (how.low * u).astype(np.float32)
+    def _sides(self, batch: HistoryBatch, weights: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return what stands before V and before D^1/2 V for each user, (n, k) each. weights (m,): of all events."""
+        vectors, how = self._arrays["vectors"], self._filter(self._arrays["eigenvalues"])
+        both = np.stack([weights, weights / self._arrays["roots"][batch.items]])
+        z, u = np.zeros((2, len(batch), vectors.shape[1]))
+        for user, (begin, end) in enumerate(pairwise(batch.starts.tolist())):
+            z[user], u[user] = both[:, begin:end] @ vectors[batch.items[begin:end]]
+        # With numbers of 64 bits the whole of `gram` would be converted each time.
+        mixed = how.own * z + how.mixed * (u.astype(np.float32) @ self._arrays["gram"])
+        return mixed.astype(np.float32), (how.low * u).astype(np.float32)
 
     def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         vectors, roots, how = self._arrays["vectors"], self._arrays["roots"], self._filter(self._arrays["eigenvalues"])
