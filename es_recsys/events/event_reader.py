@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from es_recsys.batching import batched
 from es_recsys.events.actors import user_of
 from es_recsys.events.database import Database
-from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
-from es_recsys.events.schema import EVENTS, STORES
+from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent, UnfoldedRows
+from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.ratings import FIVE_STARS, RatingScale
 
 __all__ = ["EventReader", "type_column", "value_column"]
@@ -49,12 +49,19 @@ def _unrated(scale: RatingScale) -> sa.ColumnElement[bool]:
 
 
 class EventReader:
-    """Reads the events of one store."""
+    """Reads the events of one store. Statements that each event takes are built once: building takes longer than running them."""
 
     def __init__(self, database: Database, store: str) -> None:
         self._database = database
         self._store = store
         self._queries: dict[RatingScale, sa.Select[Any]] = {}
+        self._actor_queries: dict[RatingScale, sa.Select[Any]] = {}
+        its_actor = sa.and_(ACTORS.c.store == STORES.c.store, ACTORS.c.user_key == sa.bindparam("key"))
+        self._state_of_actor = (
+            sa.select(STORES.c.revision, ACTORS.c.revision, STORES.c.timed, STORES.c.settings)
+            .select_from(STORES.outerjoin(ACTORS, its_actor))
+            .where(STORES.c.store == store)
+        )
 
     def done_since(
         self, since: float, actors: Sequence[str] | None, limit: int
@@ -86,10 +93,20 @@ class EventReader:
         """Return the columns of a StoredEvent, by the scale that ratings are on now."""
         with self._database.reading() as connection:
             kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
-        scale = RatingScale.of(orjson.loads(kept) if kept else {})
+        return self._select_by(_scale(kept))
+
+    def _select_by(self, scale: RatingScale) -> sa.Select[Any]:
         if scale not in self._queries:
             self._queries[scale] = self._columns(scale)
         return self._queries[scale]
+
+    def _select_of_actor(self, scale: RatingScale) -> sa.Select[Any]:
+        """Return the query of one `actor` with rows above `after`."""
+        if scale not in self._actor_queries:
+            event = EVENTS.c
+            its = (event.actor == sa.bindparam("actor"), event.row_no > sa.bindparam("after"))
+            self._actor_queries[scale] = self._select_by(scale).where(*its).order_by(event.row_no)
+        return self._actor_queries[scale]
 
     def _columns(self, scale: RatingScale) -> sa.Select[Any]:
         event = EVENTS.c
@@ -111,6 +128,19 @@ class EventReader:
             event.quarantine,
             event.digest,
         ).where(event.store == self._store)
+
+    def revision(self, key: str) -> int:
+        """Return the revision of the actor with this key."""
+        with self._database.reading() as connection:
+            of_store, own, *_ = connection.execute(self._state_of_actor, {"key": key}).one()
+        return int(of_store + (own or 0))
+
+    def unfolded(self, actor: str, key: str, after: int) -> UnfoldedRows:
+        """Return the actor's events with a row above `after`; the revision is not newer than they are. key: of the actor."""
+        with self._database.reading() as connection:
+            of_store, own, timed, settings = connection.execute(self._state_of_actor, {"key": key}).one()
+            found = connection.execute(self._select_of_actor(_scale(settings)), {"actor": actor, "after": after})
+            return UnfoldedRows(of_store + (own or 0), timed is not False, list(map(_event, found)))
 
     def rows(self, actor: str, after: int, limit: int | None) -> list[StoredEvent]:
         """Return the actor's events with a row above `after`, in row order."""
@@ -213,6 +243,10 @@ class EventReader:
     def _page(self, query: sa.Select[Any]) -> list[StoredEvent]:
         with self._database.reading() as connection:
             return [_event(row) for row in connection.execute(query.limit(_PAGE))]
+
+
+def _scale(settings: str | None) -> RatingScale:
+    return RatingScale.of(orjson.loads(settings) if settings else {})
 
 
 def _event(row: Sequence[Any]) -> StoredEvent:

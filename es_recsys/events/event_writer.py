@@ -87,6 +87,13 @@ class EventWriter:
         self._secret = secret
         self._timed: bool | None = None
         self._insert = database.insert_many(EVENTS, ("store", "digest"))
+        # Built once: building a statement takes longer than running it.
+        it, actor = STORES.c, ACTORS.c
+        row = sa.select(it.last_row, it.timed, it.dwell_ms, it.key_check, it.unscoped_row, it.progress).where(it.store == store)
+        self._locked_row = row.with_for_update()
+        self._erased = sa.select(actor.user_key, actor.erased_at).where(actor.store == store, actor.erased_at.is_not(None))
+        self._any_erased = self._erased.limit(1)
+        self._advance = sa.update(STORES).where(it.store == store).values(last_row=sa.bindparam("last"))
 
     def append(self, events: EventColumns, received_at: float) -> AppendResult:
         new, counts, dwell_ms, scale = self._write(events, ReceiptClock.for_batch(events, received_at))
@@ -118,16 +125,16 @@ class EventWriter:
         columns = self._columns(events, clock, timed, scale)
         with self._database.writing(bulk=loading) as connection:
             # Holding the lock on the store's row until the commit makes rows visible in the order of their numbers.
-            state = connection.execute(self._store_row().with_for_update()).one()
+            state = connection.execute(self._locked_row).one()
             if state.key_check is None and state.last_row == 0:
                 adopt_key(connection, self._store, self._secret)
             confirm_key(self._secret, state.key_check)
             if state.timed is None:
-                connection.execute(self._update().values(timed=timed))
+                connection.execute(sa.update(STORES).where(STORES.c.store == self._store).values(timed=timed))
             elif state.timed != timed:  # another process was first
                 timed, columns = state.timed, self._columns(events, clock, state.timed, scale)
             allowed = len(events)
-            if not timed or state.unscoped_row or self._has_erased(connection):
+            if not timed or state.unscoped_row or connection.execute(self._any_erased).first() is not None:
                 records = self._not_erased(connection, to_records(columns))
                 allowed = len(records)
                 records = records if timed else self._number(connection, records)
@@ -135,26 +142,20 @@ class EventWriter:
             new = self._insert_new(connection, columns, state.last_row)
             if new.numbers:
                 last = new.numbers[-1]
-                progress = {"progress": merge_json(state.progress, {"loaded": last})} if loading else {}
-                connection.execute(self._update().values(last_row=last, **progress))
+                advance = (
+                    self._advance.values(progress=merge_json(state.progress, {"loaded": last})) if loading else self._advance
+                )
+                connection.execute(advance, {"last": last})
         added = len(new.numbers)
         quarantined = {reason: count for reason, count in Counter(new.column("quarantine")).items() if reason}
         clamped = sum(new.column("clamped"))
         return new, LoadResult(added, allowed - added, len(events) - allowed, clamped, quarantined), state.dwell_ms, scale
 
-    def _store_row(self) -> sa.Select[Any]:
-        it = STORES.c
-        columns = (it.last_row, it.timed, it.dwell_ms, it.key_check, it.unscoped_row, it.progress)
-        return sa.select(*columns).where(it.store == self._store)
-
-    def _update(self) -> sa.Update:
-        return sa.update(STORES).where(STORES.c.store == self._store)
-
     def _timed_for(self, events: EventColumns) -> bool:
         """Return whether the store has time. Its first events decide, for good."""
         if self._timed is None:
             with self._database.reading() as connection:
-                self._timed = connection.execute(self._store_row()).one().timed
+                self._timed = connection.execute(sa.select(STORES.c.timed).where(STORES.c.store == self._store)).scalar_one()
         return not _has_orders(events) if self._timed is None else self._timed
 
     def _scale(self, events: EventColumns) -> RatingScale:
@@ -174,21 +175,13 @@ class EventWriter:
             )
         return to_rows(events, clock, timed, scale)
 
-    def _erased(self) -> sa.Select[Any]:
-        mine = ACTORS.c.store == self._store
-        return sa.select(ACTORS.c.user_key, ACTORS.c.erased_at).where(mine, ACTORS.c.erased_at.is_not(None))
-
-    def _has_erased(self, connection: sa.Connection) -> bool:
-        return connection.execute(self._erased().limit(1)).first() is not None
-
     def _not_erased(self, connection: sa.Connection, records: list[EventRow]) -> list[EventRow]:
         """Return the records that no erasure forbids: of an erased actor, only what it did later."""
-        erased = self._erased()
         keys = {actor: actor_key(actor, self._secret) for actor in {row.actor for row in records}}
         erased_at: dict[str, float] = {}
         for some in _chunks(list(keys.values())):
             erased_at.update(
-                (row.user_key, row.erased_at) for row in connection.execute(erased.where(ACTORS.c.user_key.in_(some)))
+                (row.user_key, row.erased_at) for row in connection.execute(self._erased.where(ACTORS.c.user_key.in_(some)))
             )
         return [row for row in records if not _is_erased(row, erased_at.get(keys[row.actor]))]
 

@@ -22,6 +22,7 @@ __all__ = [
     "ReceiptClock",
     "RowColumns",
     "StoredEvent",
+    "UnfoldedRows",
     "intrinsic_reason",
     "legacy_digest",
     "to_columns",
@@ -78,6 +79,17 @@ class StoredEvent(NamedTuple):
         if self.order is not None:
             return float(self.order)
         return self.received_at if self.timestamp is None else self.timestamp
+
+
+class UnfoldedRows(NamedTuple):
+    """What a profile lacks, as it was at one moment: events in row order.
+
+    revision: of the actor (see `EventStore.revision`). timed: whether the store's events have times.
+    """
+
+    revision: int
+    timed: bool
+    rows: list[StoredEvent]
 
 
 class EventRow(NamedTuple):

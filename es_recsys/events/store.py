@@ -18,7 +18,7 @@ from es_recsys.events.database import Database
 from es_recsys.events.event_reader import EventReader
 from es_recsys.events.event_writer import AppendResult, EventWriter, LoadResult, OnWritten, adopt_key
 from es_recsys.events.log_position import LogPosition
-from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent
+from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent, UnfoldedRows
 from es_recsys.events.schema import ACTORS, EVENTS, STORES
 from es_recsys.events.store_state import StoreState
 from es_recsys.keys import confirm_key
@@ -94,12 +94,12 @@ class EventStore:
 
     def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int:
         """Return a number that grows whenever rows of the actor that were read before have changed: by cleaning, or erasing."""
-        key = actor_key(actor_of(user_id, session_id), self._secret)
-        with self.database.reading() as connection:
-            of_store = sa.select(STORES.c.revision).where(STORES.c.store == self.store)
-            of_actor = sa.select(ACTORS.c.revision).where(ACTORS.c.store == self.store, ACTORS.c.user_key == key)
-            pair = connection.execute(sa.select(of_store.scalar_subquery(), of_actor.scalar_subquery())).one()
-        return int(pair[0] or 0) + int(pair[1] or 0)
+        return self._reader.revision(actor_key(actor_of(user_id, session_id), self._secret))
+
+    def unfolded(self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0) -> UnfoldedRows:
+        """Return `rows` with what tells whether they can be folded into a profile that has those up to `after`."""
+        actor = actor_of(user_id, session_id)
+        return self._reader.unfolded(actor, actor_key(actor, self._secret), after)
 
     def scan(self, after: int = 0, *, event_type: str | None = None) -> Iterator[StoredEvent]:
         """Yield all events in row order, in flat memory. event_type: only those of this type."""

@@ -235,7 +235,7 @@ def translate_error(error: Exception, address: str, *, source: bool = False) -> 
     if source and isinstance(error, ApiError | TransportError):
         return translate_connection_error(error, address, source=True)
     if is_index_missing(error):
-        if "-profiles-" in str(getattr(error, "body", "")):
+        if any(name in str(getattr(error, "body", "")) for name in ("-profiles-", "-profiles]")):
             return IndexStateError(
                 "The index of the users' profiles is gone.", "Make it anew of the stored events: es-recsys profiles build"
             )

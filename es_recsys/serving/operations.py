@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from es_recsys.blas import on_one_thread
 from es_recsys.dataset import History
+from es_recsys.errors import IndexStateError
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models.base import Model
 from es_recsys.serving.query_encoder import QueryEncoder
@@ -32,6 +33,7 @@ __all__ = [
     "EncodeQuery",
     "Flow",
     "Get",
+    "GetLive",
     "LogAnswer",
     "MultiGet",
     "MultiSearch",
@@ -44,6 +46,7 @@ __all__ = [
     "Sleep",
     "Step",
     "Steps",
+    "VersionChanged",
 ]
 
 T = TypeVar("T")
@@ -179,6 +182,36 @@ class Get:
         return Document.of(response.body)
 
 
+class VersionChanged(IndexStateError):
+    """Another version went live than the one that a flow began with; with that one it is to begin again."""
+
+    def __init__(self) -> None:
+        super().__init__("Another version of the store went live meanwhile.", "Do the same again.")
+
+
+@dataclass(frozen=True, slots=True)
+class GetLive:
+    """Realtime read of one document of an index that is to be live. Result: `Document`, or None where there is none.
+
+    alias: of the live index. Raises VersionChanged where it names another one.
+    """
+
+    alias: str
+    index: str
+    id: str
+
+    def steps(self) -> Steps[Document | None]:
+        try:
+            response = yield _plain_request("GET", f"/{self.alias}/_doc/{quote(self.id, safe='')}", params={})
+            body = response.body
+        except NotFoundError as error:
+            _raise_if_index_missing(error)
+            body = error.body
+        if body["_index"] != self.index:
+            raise VersionChanged
+        return Document.of(body)
+
+
 @dataclass(frozen=True, slots=True)
 class MultiGet:
     """Realtime read of parts of several documents. Result: id -> source, unknown ids left out.
@@ -278,7 +311,8 @@ class CompareAndSet:
         if self.expected is not None:
             condition = {"if_seq_no": self.expected.seq_no, "if_primary_term": self.expected.primary_term}
         try:
-            response = yield Request("index", {"index": self.index, "id": self.id, "document": self.source, **condition})
+            path = f"/{self.index}/_doc/{quote(self.id, safe='')}"
+            response = yield _plain_request("PUT", path, params=condition, body=self.source)
         except ConflictError:
             return None
         return Document(self.source, response.body["_seq_no"], response.body["_primary_term"])
@@ -321,6 +355,7 @@ class Recommend:
 
 Operation = (
     Get
+    | GetLive
     | Beside
     | MultiGet
     | MultiSearch

@@ -11,10 +11,11 @@ from es_recsys.errors import WriteError
 from es_recsys.events.actors import actor_of, session_of, user_of
 from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import can_resume, resume, to_document
-from es_recsys.events.profile_state import ProfileConfig
+from es_recsys.events.profile_state import ProfileConfig, ProfileState
 from es_recsys.events.profiles import fold, named_item
-from es_recsys.events.records import StoredEvent
-from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, RunBlocking, Sleep
+from es_recsys.events.records import StoredEvent, UnfoldedRows
+from es_recsys.index_metadata import profiles_alias
+from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, GetLive, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import fetch_item_content, read_item_content
 from es_recsys.types import Event
@@ -37,14 +38,11 @@ _MAX_PAUSE_S = 0.5
 class RecordingStore(Protocol):
     """The part of the event store that recording needs."""
 
-    @property
-    def timed(self) -> bool: ...
     def quarantine_unknown_items(self, rows: Sequence[int]) -> None: ...
     def set_quarantine(self, reasons: Mapping[int, str | None]) -> None: ...
     def append(self, events: Sequence[Event], received_at: float | None = None) -> Any: ...
-    def rows(
-        self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0, limit: int | None = None
-    ) -> list[StoredEvent]: ...
+    def rows(self, user_id: str | None = None) -> list[StoredEvent]: ...
+    def unfolded(self, user_id: str | None = None, *, session_id: str | None = None, after: int = 0) -> UnfoldedRows: ...
     def revision(self, user_id: str | None = None, *, session_id: str | None = None) -> int: ...
     def erase(self, user_id: str, now: float | None = None) -> int: ...
 
@@ -75,44 +73,45 @@ class ErasureReport:
 
 
 class Recording:
-    """A flow that records events and may be run again: they are stored once, and the result is that of the first attempt.
-
-    version: the index version of the last attempt.
-    """
+    """A flow that records events and may be run again: they are stored once, and the result is that of the first attempt."""
 
     def __init__(self, store: RecordingStore, events: Sequence[Event], now: float) -> None:
         self._store, self._events, self._now = store, events, now
         self._recorded: RecordingReport | None = None
-        self.version = 0
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[RecordingReport]:
         """Store events and update the profiles of their actors, so that the very next answer shows them.
 
         Storing comes first: if the rest fails, the same events sent again, any later event of the actor, or the next load
-        repairs the profile. Raises KeyMismatch before anything is stored, WriteError where a profile is written to so much
-        that no turn comes.
+        repairs the profile. Raises KeyMismatch before anything is stored, VersionChanged where another version is live than the
+        snapshot's, WriteError where a profile is written to so much that no turn comes.
         """
-        self.version = snapshot.metadata.version
         actors = {actor: snapshot.key_of(actor) for actor in map(_actor, self._events)}
+        alias = profiles_alias(snapshot.metadata.store)
         if self._recorded is None:
             done = yield RunBlocking(lambda: self._store.append(self._events, self._now))
             self._recorded = RecordingReport(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
-        for actor in actors:
-            yield from update_profile(snapshot, self._store, actor, self._now)
+        for actor, key in actors.items():
+            # Profiles are read after the events were stored: who makes another version live folds what was stored before.
+            yield from update_profile(snapshot, self._store, actor, self._now, GetLive(alias, snapshot.metadata.profiles, key))
         return self._recorded
 
 
-def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str, now: float) -> Flow[bool]:
-    """Fold the rows that a stored profile lacks into it, by compare-and-set. Return whether it changed."""
+def update_profile(
+    snapshot: ServingSnapshot, store: RecordingStore, actor: str, now: float, read: Get | GetLive | None = None
+) -> Flow[bool]:
+    """Fold the rows that a stored profile lacks into it, by compare-and-set. Return whether it changed.
+
+    read: how the profile is read, from the snapshot's version unless given. Raises what that does, and WriteError.
+    """
     key = snapshot.key_of(actor)
+    read = read or Get(snapshot.metadata.profiles, key)
     pause = _MIN_PAUSE_S
     for _ in range(_MAX_TRIES):
-        found = yield Get(snapshot.metadata.profiles, key)
-        revision, timed = yield RunBlocking(lambda: _revision_and_timed(store, actor))
-        config = ProfileConfig.of(snapshot.settings.profiles, timed, snapshot.metadata.event_weights)
-        state = resume(None if found is None else found.source, key, config, revision)
-        rows = yield RunBlocking(partial(_rows, store, actor, state.applied_through))
-        if not rows and (found is None or can_resume(found.source, config, revision)):
+        found: Document | None = yield read
+        source = None if found is None else found.source
+        revision, rows, state = yield from _unfolded(snapshot, store, actor, key, source)
+        if not rows and (source is None or can_resume(source, state.config, revision)):
             return False
         if not rows and state.applied_through == 0:
             yield Delete(snapshot.metadata.profiles, key)
@@ -123,7 +122,7 @@ def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str,
         document = to_document(fold(state, rows, known), now)
         written: Document | None = yield CompareAndSet(snapshot.metadata.profiles, key, document, found)
         # Rows that were erased or set aside while they were being folded must not outlive it in the profile.
-        if written is not None and (yield RunBlocking(lambda: _revision_and_timed(store, actor)))[0] == revision:
+        if written is not None and (yield RunBlocking(partial(_revision, store, actor))) == revision:
             snapshot.users.store_written(snapshot.metadata.profiles, key, written)
             return True
         # The wait depends on the key alone, so that writers of one profile don't meet again and again in step.
@@ -132,6 +131,20 @@ def update_profile(snapshot: ServingSnapshot, store: RecordingStore, actor: str,
     raise WriteError(
         "A profile is written to by too many at once.", "The events are stored; send them again, or any later event."
     )
+
+
+def _unfolded(
+    snapshot: ServingSnapshot, store: RecordingStore, actor: str, key: str, source: Mapping[str, Any] | None
+) -> Flow[tuple[int, list[StoredEvent], ProfileState]]:
+    """Return the actor's revision, the rows that a stored profile lacks, and the state to fold them into."""
+    after = 0 if source is None else int(source.get("applied_through", 0))
+    while True:
+        unfolded: UnfoldedRows = yield RunBlocking(partial(_read_unfolded, store, actor, after))
+        config = ProfileConfig.of(snapshot.settings.profiles, unfolded.timed, snapshot.metadata.event_weights)
+        state = resume(source, key, config, unfolded.revision)
+        if state.applied_through >= after:
+            return unfolded.revision, unfolded.rows, state
+        source, after = None, 0  # other settings or changed rows: it is folded anew
 
 
 def quarantine_unknown_items(
@@ -183,9 +196,9 @@ def _actor(event: Event) -> str:
     return actor_of(event.user_id, event.session_id)
 
 
-def _revision_and_timed(store: RecordingStore, actor: str) -> tuple[int, bool]:
-    return store.revision(user_of(actor), session_id=session_of(actor)), store.timed
+def _revision(store: RecordingStore, actor: str) -> int:
+    return store.revision(user_of(actor), session_id=session_of(actor))
 
 
-def _rows(store: RecordingStore, actor: str, after: int) -> list[StoredEvent]:
-    return store.rows(user_of(actor), session_id=session_of(actor), after=after)
+def _read_unfolded(store: RecordingStore, actor: str, after: int) -> UnfoldedRows:
+    return store.unfolded(user_of(actor), session_id=session_of(actor), after=after)

@@ -25,7 +25,7 @@ from es_recsys.private import make_folder
 from es_recsys.serving.answer_log import AnswerLog
 from es_recsys.serving.drivers import Driver, is_index_missing, translate_error
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Flow, RunBlocking
+from es_recsys.serving.operations import Flow, RunBlocking, VersionChanged
 from es_recsys.serving.recording import Recording, RecordingReport
 from es_recsys.serving.secret_check import is_secret_proven
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -94,11 +94,8 @@ class Workspace:
     def record(self, events: Sequence[Event]) -> Flow[RecordingReport]:
         """Return the flow that records events. Raises KeyMismatch, StoreNotFound, ModelError."""
         yield from self.with_retry(self._confirm_key)
-        recording = Recording((yield RunBlocking(lambda: self.events)), events, self.now())
-        recorded = yield from self.with_retry(recording)
-        if (yield RunBlocking(lambda: self.version_changed(recording.version))):
-            yield from self.with_retry(recording)
-        return recorded
+        store = yield RunBlocking(lambda: self.events, lambda: self._events)
+        return (yield from self.with_retry(Recording(store, events, self.now())))
 
     def confirm_key(self, metadata: IndexMetadata, *, adopt: bool = False) -> None:
         """Check that the secret set here is the one that the store's users are stored under.
@@ -172,32 +169,22 @@ class Workspace:
     def with_retry(self, make: Callable[[ServingSnapshot], Flow[T]]) -> Flow[T]:
         """Return the flow that `make` gives for the current snapshot; it begins again with a fresh one where its index is gone.
 
-        Raises EngineError where Elasticsearch fails, StoreNotFound, and what the flow raises.
+        So it does where it sees that another version is live. Raises EngineError where Elasticsearch fails, StoreNotFound, and
+        what the flow raises.
         """
         for last in (False, True):
             try:
                 snapshot = yield RunBlocking(self.snapshots.current, self.snapshots.known)
                 return (yield from make(snapshot))
-            except NotFoundError as error:
-                if last or not is_index_missing(error):
+            except (NotFoundError, VersionChanged) as error:
+                if last or (isinstance(error, NotFoundError) and not is_index_missing(error)):
                     raise translate_error(error, self.address) from error
                 self.snapshots.invalidate()
         raise AssertionError("unreachable")
 
-    def version_changed(self, version: int) -> bool:
-        """Return whether another version went live than the one that a flow has just used; then the next flow reads it.
-
-        What is written to the profiles of a version right after its successor went live would be missing there.
-        """
-        with self.translating_errors():
-            live = versions.live_version(self.es, self.settings.index)
-        if live == version:
-            return False
-        self.snapshots.invalidate()
-        return True
-
     def _confirm_key(self, snapshot: ServingSnapshot) -> Flow[None]:
-        yield RunBlocking(partial(self.confirm_key, snapshot.metadata, adopt=True))
+        if not (self._key_known and snapshot.metadata.key_check):  # else `snapshot.key_of` confirms it
+            yield RunBlocking(partial(self.confirm_key, snapshot.metadata, adopt=True))
 
     def close(self) -> None:
         self.es.close()

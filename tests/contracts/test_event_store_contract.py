@@ -26,6 +26,7 @@ from es_recsys.events.migrate import configuration
 from es_recsys.events.schema import HEAD, METADATA, VERSION_TABLE
 from es_recsys.events.store import EventStore
 from es_recsys.keys import key_check, user_key
+from es_recsys.ratings import RatingScale
 from es_recsys.types import Event
 
 NOW = 1_790_000_000.0
@@ -159,6 +160,19 @@ def test_an_event_on_an_unknown_item_is_set_aside_without_a_new_revision(store: 
     assert [row.quarantine for row in store.rows("u1")] == ["unknown_item", "bot_day_rate", None]
     assert store.log_position() == before
     assert store.item_ids(["view"]) == ["a", "c"]
+
+
+def test_what_a_profile_lacks_comes_with_what_it_is_folded_by(store: EventStore) -> None:
+    assert store.unfolded("u1") == (0, True, [])
+    rated = view("d").model_copy(update={"event_type": "rating", "value": 4.0})
+    rows = store.append([view("a"), view("b", user="u2"), view("c"), rated], NOW).rows
+    assert store.unfolded("u1", after=rows[0].row) == (0, True, store.rows("u1", after=rows[0].row))
+    store.set_quarantine({rows[0].row: "double"})
+    store.update_settings(affects_profiles=True, rating_scale=RatingScale(0.0, 10.0).to_setting())
+    found = store.unfolded("u1")
+    assert found == (store.revision("u1"), True, store.rows("u1"))
+    assert (found.revision, found.rows[0].quarantine, found.rows[-1].value) == (2, "double", pytest.approx(2.6))
+    assert store.unfolded(session_id="u1") == (1, True, [])
 
 
 def test_progress_is_kept_by_name(store: EventStore) -> None:

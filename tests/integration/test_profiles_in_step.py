@@ -22,8 +22,9 @@ from es_recsys.index import stored_profiles, versions
 from es_recsys.index.fetch import scan_ids
 from es_recsys.index.stored_metadata import read_metadata, write_metadata
 from es_recsys.jobs.batch import answer_file
+from es_recsys.jobs.rebuild_index import rebuild_index
 from es_recsys.jobs.reset_user_key import reset_user_key
-from es_recsys.serving import profile_folding
+from es_recsys.serving import profile_folding, snapshot_cache
 from es_recsys.serving.profile_folding import count_outdated_profiles, fold_new_events
 from es_recsys.serving.recording import RecordingReport, update_profile
 from es_recsys.serving.refresh import build_profiles, refresh_after_items, repair_profiles
@@ -272,17 +273,19 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
 ) -> None:
     work = client.workspace
     event = Event(event_type="cart", user_id="u1", item_id="i1")
-    # Another version goes live while the event is recorded, so it is recorded into that one, too.
-    monkeypatch.setattr(work, "version_changed", lambda version: True)
+    # Another version went live, which this client has not seen yet, so the event is recorded into that one.
+    work.snapshots.latest()
+    monkeypatch.setattr(snapshot_cache, "REFRESH_S", 1_000.0)
+    _other_version(client.settings)
     assert client.put_events([event]) == RecordingReport(added=1)
     assert work.events.count() == 1
-    monkeypatch.undo()
+    assert client.get_user_profile("u1").counts == {"cart": 1}
     # The index of profiles is gone when they are asked for, so all is done once more.
     gone = iter([True])
     real = work.driver.steps_of
 
     def steps_of(operation: Any) -> Any:
-        if type(operation).__name__ == "Get" and next(gone, False):
+        if type(operation).__name__ == "GetLive" and next(gone, False):
             es.get(index=f"{client.settings.index}-no-such", id="x")
         return real(operation)
 
@@ -294,9 +297,18 @@ def test_events_without_a_time_are_stored_once_whatever_is_tried_again(
 
 async def test_the_same_awaited(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async with AsyncClient(settings=client.settings) as other:
-        monkeypatch.setattr(other._client.workspace, "version_changed", lambda version: True)
+        await other.get_user_profile("u1")
+        monkeypatch.setattr(snapshot_cache, "REFRESH_S", 1_000.0)
+        _other_version(client.settings)
         assert await other.put_events(Event(event_type="cart", user_id="u1", item_id="i1")) == RecordingReport(added=1)
+        assert (await other.get_user_profile("u1")).counts == {"cart": 1}
     assert client.workspace.events.count() == 1
+
+
+def _other_version(settings: Settings) -> None:
+    """Make another version live, as another process does."""
+    with Client(settings=settings) as other:
+        rebuild_index(other.workspace)
 
 
 @pytest.fixture

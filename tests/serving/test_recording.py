@@ -14,7 +14,18 @@ from es_recsys.events.actors import actor_key
 from es_recsys.events.store import EventStore
 from es_recsys.index_metadata import IndexMetadata
 from es_recsys.query import Query
-from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, MultiGet, Operation, RunBlocking, Sleep
+from es_recsys.serving.operations import (
+    CompareAndSet,
+    Delete,
+    Document,
+    Flow,
+    Get,
+    GetLive,
+    MultiGet,
+    Operation,
+    RunBlocking,
+    Sleep,
+)
 from es_recsys.serving.recording import Recording, update_profile
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_profiles import read_profile
@@ -61,7 +72,7 @@ class Profiles:
         self.documents[key] = Document(source, 0 if old is None else old.seq_no + 1, 1)
 
     def _perform(self, operation: Operation) -> Any:
-        if isinstance(operation, Get):
+        if isinstance(operation, Get | GetLive):
             return self.documents.get(operation.id)
         if isinstance(operation, CompareAndSet):
             if self.documents.get(operation.id) != operation.expected:
@@ -181,7 +192,7 @@ def _forever(snapshot: ServingSnapshot, store: EventStore) -> Flow[bool]:
             operation = flow.send(result)
         except StopIteration as end:
             return bool(end.value)
-        if isinstance(operation, Get):
+        if isinstance(operation, Get | GetLive):
             minute += 1
             store.append([_view(f"i{minute}", minute % 60)], NOW)
         result = yield operation
