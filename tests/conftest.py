@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 _IMAGE = "elasticsearch:9.2.0"
 _TEST_HEAP = "512m"
 _SHARED_URL = "PYTEST_ELASTICSEARCH_URL"
-# How long the code under test waits for the server: a pause of a busy machine is no failure of a test.
-_PATIENCE = ("ES_RECSYS_SEARCH__TIMEOUT_S", "120")
+# How long the code under test waits for the server, and the service for a ranking: a pause of a busy machine is no failure of
+# a test.
+_PATIENCE = {"ES_RECSYS_SEARCH__TIMEOUT_S": "120", "ES_RECSYS_SERVICE__DEADLINE_S": "120"}
 _SHARED = pytest.StashKey[ExitStack]()
 
 # The examples of a test are the same in every run, and none fails because the machine is slow. To look for new ones:
@@ -52,14 +53,30 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of exported models and encoded contents, one for all workers: what one of them made is there for the others."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "model-cache"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Set how long is waited for the server, and start the one that the workers of pytest-xdist share."""
-    os.environ.setdefault(*_PATIENCE)
+    for name, seconds in _PATIENCE.items():
+        os.environ.setdefault(name, seconds)
     if config.getoption("numprocesses", None) and not os.environ.get("ES_RECSYS_URL") and not config.getoption("collectonly"):
         config.stash[_SHARED] = shared = ExitStack()
         home = Path(shared.enter_context(tempfile.TemporaryDirectory(prefix="es-recsys-tests-")))
         # Workers inherit the environment. It isn't ES_RECSYS_URL, which the code under test reads, too.
         os.environ[_SHARED_URL] = shared.enter_context(_container() if _docker_answers() else _embedded(home))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that need the server: they take longest, so that at the end no worker waits long for the other."""
+    slow = {item.path for item in items if "es_url" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

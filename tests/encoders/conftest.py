@@ -13,14 +13,6 @@ from es_recsys.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder a session, shared with the contract test: a model is exported once."""
-    folder = tmp_path_factory.getbasetemp() / "model-cache"
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def encoder_settings(model_cache: Path) -> Callable[..., Settings]:
     """Settings with the shared cache; the arguments are those of EncoderSettings."""
 

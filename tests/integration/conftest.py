@@ -49,7 +49,12 @@ def sample_events(sample: SampleStore, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="session")
 def client(
-    es: Elasticsearch, es_url: str, sample: SampleStore, sample_events: Path, tmp_path_factory: pytest.TempPathFactory
+    es: Elasticsearch,
+    es_url: str,
+    sample: SampleStore,
+    sample_events: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    model_cache: Path,
 ) -> Iterator[Client]:
     """A client of the sample store, with vectors of its texts and trained.
 
@@ -58,10 +63,10 @@ def client(
     """
     file = tmp_path_factory.mktemp("sample") / "items.jsonl"
     file.write_text("".join(item.model_dump_json(exclude={"image"}) + "\n" for item in sample.items))
-    with _stores(es, es_url, tmp_path_factory) as make, Client(settings=make("all-MiniLM-L6-v2")) as client:
+    with _stores(es, es_url, tmp_path_factory, model_cache) as make, Client(settings=make("all-MiniLM-L6-v2")) as client:
         load_items(client.workspace, [file])
         load_events(client.workspace, [sample_events])
-        client.train(["covisitation", "als", "lsa"])
+        client.train(["covisitation", "als", "lsa"], budget=0.0)
         yield client
 
 
@@ -80,10 +85,10 @@ def stranger(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def module_settings(
-    es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory
+    es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory, model_cache: Path
 ) -> Iterator[Callable[..., Settings]]:
     """Makes settings of stores that end with the module. text: the text encoder; there is no image encoder."""
-    with _stores(es, es_url, tmp_path_factory) as make:
+    with _stores(es, es_url, tmp_path_factory, model_cache) as make:
         yield make
 
 
@@ -114,11 +119,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 @contextmanager
-def _stores(es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Settings]]:
+def _stores(
+    es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFactory, cache: Path
+) -> Iterator[Callable[..., Settings]]:
     made: list[str] = []
-    # The same folder as other tests with models, so that a model is exported once a session.
-    cache = tmp_path_factory.getbasetemp() / "model-cache"
-    cache.mkdir(exist_ok=True)
 
     def make(text: str = "none") -> Settings:
         made.append(f"t{uuid.uuid4().hex[:12]}")

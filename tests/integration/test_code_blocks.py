@@ -46,7 +46,9 @@ def test_most_blocks_are_run() -> None:
 
 
 @pytest.fixture(scope="module")
-def world(sample: SampleStore, tmp_path_factory: pytest.TempPathFactory, es: Elasticsearch, es_url: str) -> Iterator[Reader]:
+def world(
+    sample: SampleStore, tmp_path_factory: pytest.TempPathFactory, es: Elasticsearch, es_url: str, model_cache: Path
+) -> Iterator[Reader]:
     """A folder with the files that the docs name, a store that is loaded, and an index of somebody's own."""
     folder = tmp_path_factory.mktemp("docs")
     ours = f"t{uuid.uuid4().hex[:8]}"
@@ -58,15 +60,13 @@ def world(sample: SampleStore, tmp_path_factory: pytest.TempPathFactory, es: Ela
         "https://search.example.org:9200": es_url, "localhost:8000": f"127.0.0.1:{port}",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}", "8000": port,
     }  # fmt: skip
-    cache = tmp_path_factory.getbasetemp() / "model-cache"
-    cache.mkdir(exist_ok=True)
     write_files(sample, folder)
     write_indices(sample, es, names)
     variables = {
         "ES_RECSYS_URL": es_url,
         "ES_RECSYS_INDEX": names["shop"],
         "ES_RECSYS_HOME": str(folder / "home"),
-        "ES_RECSYS_CACHE": str(cache),
+        "ES_RECSYS_CACHE": str(model_cache),
         "ES_RECSYS_ENCODERS__IMAGE": "none",
     }
     with pytest.MonkeyPatch.context() as patch:

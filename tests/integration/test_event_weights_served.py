@@ -18,6 +18,7 @@ from es_recsys.jobs.load_events import load_events
 from es_recsys.jobs.versions import swap_version
 from es_recsys.settings import EncoderSettings
 from es_recsys.training.retrain import train_if_needed
+from es_recsys.training.train import train
 from es_recsys.training.training_record import TrainingRecord
 
 pytestmark = pytest.mark.engine
@@ -67,7 +68,7 @@ def command(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callable[..., Any]) -> None:
     work = client.workspace
-    client.train(["covisitation"])
+    train(work, ["covisitation"], budget=0.0, searches=False)
     strength = dict(zip(*_taste(client, "u3"), strict=True))
     found = command("tune", "event-weights")
     assert found["kept"]
@@ -103,7 +104,8 @@ def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callabl
 
 
 def test_a_second_run_takes_over_the_trials_of_the_first(client: Client, command: Callable[..., Any]) -> None:
-    client.train(["covisitation"])
+    if not client.workspace.snapshots.latest().models:
+        train(client.workspace, ["covisitation"], budget=0.0, searches=False)
     command("tune", "event-weights", "--reset")
     first = command("tune", "event-weights", "--target", "cart")
     command("tune", "event-weights", "--reset")

@@ -117,7 +117,7 @@ def cheapest_first(client: Client, queries: Sequence[EvalQuery], tables: Mapping
 
 
 def test_personal_searches_are_ordered_by_what_people_took(client: Client, shop: SampleStore) -> None:
-    train(client.workspace, ["covisitation"], budget=5.0, searches=False)
+    train(client.workspace, ["covisitation"], budget=0.0, searches=False)
     work, shoppers = client.workspace, [shopper.user_id for shopper in shop.shoppers]
     names = sorted({name for item in shop.items for name in item.categories})
     table = {"lexical": 1.0, "text_vector": 0.1, "covisitation": 0.5, "popularity": 0.1}
@@ -162,7 +162,7 @@ def test_personal_searches_are_ordered_by_what_people_took(client: Client, shop:
         assert "price" not in client.search(text, **stranger).hits[0].parts
     for item in shop.items[:5]:
         assert "price" not in client.search(f"{item.title} {item.item_id}", user_id=user).hits[0].parts
-    train(work, ["covisitation"], budget=5.0, searches=False)
+    train(work, ["covisitation"], budget=0.0, searches=False)
     assert not work.snapshots.latest().metadata.ranker_fingerprints
 
 

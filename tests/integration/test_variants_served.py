@@ -61,7 +61,7 @@ def client(module_settings: Callable[..., Settings], shop: SampleStore, products
     with Client(settings=module_settings(text="all-MiniLM-L6-v2")) as client:
         client.insert_items(items)
         client.put_events(events)
-        client.train(["covisitation", "als"])
+        client.train(["covisitation", "als"], budget=0.0)
         yield client
 
 
