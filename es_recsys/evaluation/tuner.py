@@ -100,9 +100,10 @@ def optimize(
 
     start: tried first, however late it is (of "coordinate", unless given, the first values); where one of its values isn't in the
     space, "coordinate" enters that setting at every value. trials: different configurations to score at most. deadline:
-    `time.process_time` seconds, so that a busy machine tries as much. rounds, exhaustive, min_gain: of "coordinate": how often
-    each setting comes; whether all its values are tried instead of neighbours as long as the score rises; by how much a move must
-    better it. seed: of "tpe". file: SQLite, in which the study of this name is gone on with.
+    `time.process_time` seconds, so that a busy machine tries as much; no trial begins of which more than half would be late, if
+    it took as long as those before it on average. rounds, exhaustive, min_gain: of "coordinate": how often each setting comes;
+    whether all its values are tried instead of neighbours as long as the score rises; by how much a move must better it. seed: of
+    "tpe". file: SQLite, in which the study of this name is gone on with.
 
     OutOfTime from `score` ends the search; that trial is made again by the next run. Settings for which it raises another error
     are passed over. What it raises for the start is raised, and MissingExtra without optuna where it is needed.
@@ -151,6 +152,7 @@ class _Search:
         self._trials: list[Trial] = []
         self._failed: list[Exception] = []
         self._resumed, self._cut_short = 0, False
+        self._made, self._seconds = 0, 0.0
 
     def result(self) -> TuningResult:
         best = max(self._trials, key=lambda trial: (trial.value, -trial.number), default=None)
@@ -189,7 +191,8 @@ class _Search:
 
     def _check_limits(self) -> None:
         """Raise _SearchOver where there is no time or no trial left."""
-        self._cut_short = time.process_time() > self._deadline
+        half = 0.5 * self._seconds / max(self._made, 1)
+        self._cut_short = time.process_time() + half > self._deadline
         if self._cut_short or self._tried >= (self._max_trials or math.inf):
             raise _SearchOver
 
@@ -207,7 +210,9 @@ class _Search:
                 raise _SearchOver from error
             self._failed.append(error)
             return -math.inf
-        self._trials.append(Trial(len(self._trials), settings, value, time.process_time() - began))
+        seconds = time.process_time() - began
+        self._made, self._seconds = self._made + 1, self._seconds + seconds
+        self._trials.append(Trial(len(self._trials), settings, value, seconds))
         return value
 
 

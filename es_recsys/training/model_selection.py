@@ -27,12 +27,13 @@ from es_recsys.training import early_stopping
 from es_recsys.training.attempts import Attempts
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
-from es_recsys.training.epoch_trial import LEAST_S, EpochTrial, config_for_all
+from es_recsys.training.epoch_trial import EpochTrial, config_for_all
 from es_recsys.training.first_event import first_event_shares
 from es_recsys.training.halves import MOST_USERS
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.popularity_share import popularity_share
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
+from es_recsys.training.trial_time import TrialTime
 from es_recsys.training.validation import FEWEST, Validation
 
 __all__ = ["Report", "Selection", "TrainSpec", "select", "small_store_defaults", "suitable_models"]
@@ -41,11 +42,6 @@ _MIN_EVENTS = 200
 _EASE_ITEMS = 6_000
 # Fewer events than this don't teach a sequence model what follows what.
 _SEQUENCE_EVENTS = 10_000
-# The first models are tried however little time there is.
-_ALWAYS = 2
-# Co-visitation has the largest space and is the cheapest to try; what the sequence model takes here it takes twice more, to learn
-# all events and to learn those by which search weights are chosen.
-_PATIENCE = {"covisitation": 1.5, "sasrec": 0.7}
 # A model that was asked for by name is served with this share at least; unweighed ones with this before scaling.
 _NAMED_SHARE = 0.05
 _PLAIN_SHARE = 0.3
@@ -147,13 +143,16 @@ def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSCon
 def suitable_models(
     data: Interactions, ordered: bool, items: ItemTable | None = None, targets: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Return names of the models that are worth trying on such data, those that bring most for their time first.
+    """Return names of the models that are worth trying on such data, those that bring most first.
 
-    Latent semantics need texts. A spectral filter looks at whole histories, so where order tells it adds little; the regression
-    of EASE inverts a matrix of items by items, which is a matter of seconds up to a few thousand of them. Of what is looked at
-    next similar users tell little that the others don't; of what is bought they do. A sequence model costs most, and comes last.
+    Where order tells, a sequence model costs most and brings most beside the first two. Latent semantics need texts. A spectral
+    filter looks at whole histories, so where order tells it adds little; the regression of EASE inverts a matrix of items by
+    items, which is a matter of seconds up to a few thousand of them. Of what is looked at next similar users tell little that
+    the others don't; of what is bought they do.
     """
     names = ["covisitation", "als"]
+    if ordered and np.count_nonzero(data.weights > 0) >= _SEQUENCE_EVENTS:
+        names.append("sasrec")
     if items is not None and (any(items.categories) or any(items.brands) or any(map(any, items.attributes.values()))):
         names.append("affinity")
     if targets:
@@ -164,8 +163,6 @@ def suitable_models(
         names.append("bspm")
     if len(data.item_ids) <= _EASE_ITEMS:
         names.append("ease")
-    if ordered and np.count_nonzero(data.weights > 0) >= _SEQUENCE_EVENTS:
-        names.append("sasrec")
     return tuple(name for name in names if name in MODELS)
 
 
@@ -197,7 +194,7 @@ def select(
     choice = _Choice(decided, spec.shares, spec.first_event, spec.popularity) if decided else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
-            choice = _choose(data, rng, seed, began + budget, notes, attempts, spec)
+            choice = _choose(data, rng, seed, TrialTime(budget, began), notes, attempts, spec)
         else:
             notes.say(
                 f"{positive:,} events of {active:,} users are too few to try settings on "
@@ -259,7 +256,7 @@ def _train(
 
 
 def _choose(
-    data: Interactions, rng: np.random.Generator, seed: int, deadline: float, notes: Notes, attempts: Attempts, spec: TrainSpec
+    data: Interactions, rng: np.random.Generator, seed: int, budget: TrialTime, notes: Notes, attempts: Attempts, spec: TrainSpec
 ) -> _Choice | None:
     """Choose models, settings and ensemble weights by validation; None where nothing can be tried, which is noted."""
     held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, spec.targets), None)
@@ -272,13 +269,12 @@ def _choose(
     configs: dict[str, Any] = {}
     names = spec.names or suitable_models(held.data, held.ordered, spec.items, spec.targets)
     for place, name in enumerate(names):
-        # Later models get what the earlier ones left of the time; a tenth of it is for the weights.
-        left = deadline - time.process_time()
-        seconds = 0.9 * max(left, 0.0) / (len(names) - place) * _PATIENCE.get(name, 1.0)
-        if place >= _ALWAYS and not spec.names and seconds <= (LEAST_S if MODELS[name].stops_early else 0.0):
-            notes.say(f"{', '.join(names[place:])}: not tried (the time ran out).")
-            break
-        found = attempts.model(name, "", partial(_tried, name, models, held, seed, seconds, notes, spec))
+        seconds = budget.share(names[place:])
+        refusal = None if spec.names else budget.refusal(name, seconds, place)
+        if refusal is not None:
+            notes.say(f"{name}: not tried ({refusal}).")
+            continue
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, seconds, budget, notes, spec))
         if found is not None:
             models[name] = found
             configs[name] = config_for_all(found, held.part.train, data) if found.stops_early else found.config
@@ -287,7 +283,7 @@ def _choose(
     least = _NAMED_SHARE if spec.names else 0.0
     earlier = attempts.step(
         "Ensemble weights come from these users alone",
-        lambda: _earlier(held, configs, seed, deadline, notes, spec),
+        lambda: _earlier(held, configs, seed, budget.deadline, notes, spec),
         list[_Earlier](),
     )
     weighed = attempts.step(
@@ -328,13 +324,22 @@ def _note_expected(
 
 
 def _tried(
-    name: str, models: Mapping[str, Model], held: Validation, seed: int, seconds: float, notes: Notes, spec: TrainSpec
+    name: str,
+    models: Mapping[str, Model],
+    held: Validation,
+    seed: int,
+    seconds: float,
+    budget: TrialTime,
+    notes: Notes,
+    spec: TrainSpec,
 ) -> Model:
     """Return a model with the best settings beside those tried before, as trained on the holdout split."""
     began = time.process_time()
     beside = MarginalGain(models, held.part) if models else None
+    asking = time.process_time() - began
+    budget.asked(asking, len(models))
     way = _trained_in_epochs if MODELS[name].stops_early else _tuned
-    model, alone, how = way(name, beside, held, seed, seconds, spec)
+    model, alone, how = way(name, beside, held, seed, seconds - asking, spec)
     took, with_others = time.process_time() - began, ""
     if beside is not None:
         gained = f"{beside.ensemble_ndcg:.4f}" if beside.ensemble_ndcg > beside.without else "no gain"

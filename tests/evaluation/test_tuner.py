@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,20 @@ def test_other_names_in_one_file_are_other_studies(tmp_path: Path) -> None:
 
 def test_time_ends_it() -> None:
     assert len(optimize(SPACE, _score, trials=500, deadline=0.0).trials) == 0
+
+
+def test_no_trial_begins_of_which_most_would_come_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "process_time", lambda: clock[0])
+
+    def score(settings: Mapping[str, Any]) -> float:
+        clock[0] += 10.0
+        return float(settings["x"])
+
+    for deadline, tried in [(34.0, 3), (36.0, 4)]:
+        clock[0] = 0.0
+        found = optimize({"x": tuple(range(9))}, score, method="coordinate", deadline=deadline, exhaustive=True)
+        assert (found.tried, found.cut_short) == (tried, True)
 
 
 def test_a_trial_is_json_also_where_a_value_is_infinite() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from es_recsys.dataset import Interactions
+from es_recsys.models.sasrec import SASRecConfig
+from es_recsys.models.sasrec import train as module
+from es_recsys.models.sasrec.network import sequence_states
 from es_recsys.models.sasrec.train import content_projection, initial_vectors, training_sequences
 
 Make = Callable[..., Interactions]
@@ -61,3 +65,39 @@ def test_content_is_projected_to_where_known_items_are() -> None:
     np.testing.assert_allclose(found, true / 1.1, atol=0.1)
     assert not content_projection(vectors, np.zeros((200, 3), np.float32), known).any()
     assert content_projection(vectors, np.zeros((200, 0), np.float32), known).shape == (4, 0)
+
+
+def trained(interactions: Make, **changes: Any) -> module._Training:
+    """Return a training of twelve items, of which none is dropped out."""
+    import torch
+
+    rng = np.random.default_rng(2)
+    data = interactions({f"u{user}": [f"i{item:02}" for item in rng.permutation(12)] for user in range(9)})
+    config = replace(SASRecConfig(dims=8, max_length=5, dropout=0.0, id_dropout=0.0), **changes)
+    return module._Training(config, data, np.zeros((12, 0), np.float32), 3, torch.device("cpu"))
+
+
+def test_the_loss_is_that_of_the_candidates_corrected_by_their_chance(interactions: Make) -> None:
+    training = trained(interactions, negatives=4)
+    items, strengths = np.array([[0, 1, 2], [3, 4, -1]]), np.array([[1.0, 1.0, 2.0], [1.0, 3.0, 0.0]], np.float32)
+    found, weight = training._loss(items, strengths, np.random.default_rng(5))
+    pool, in_batch, drawn = training._candidates(np.array([1, 2, 4]), np.random.default_rng(5))
+    assert {1, 2, 4} <= set(pool.tolist()) and (in_batch, drawn, weight) == (3, 4, 6.0)
+    learned = training._learned(0)
+    chance = 1.0 - np.exp(-(in_batch / 12 + drawn / 12))
+    expected = 0.0
+    for known, wanted, strength, window in [([0], 1, 1.0, {0, 1, 2}), ([0, 1], 2, 2.0, {0, 1, 2}), ([3], 4, 3.0, {3, 4})]:
+        h = sequence_states(learned.encoder, 2, learned.vectors, [np.array(known)])[0]
+        scores = np.exp(2.3) * learned.vectors @ h - np.log(chance)
+        others = [scores[item] for item in pool if item not in window]
+        expected += strength * np.log(1.0 + np.exp(others - scores[wanted]).sum())
+    assert found.item() == pytest.approx(expected / 6.0, rel=1e-4)
+
+
+def test_of_few_items_few_are_candidates(interactions: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FEW_CANDIDATES", 2)
+    training = trained(interactions)
+    pool, in_batch, drawn = training._candidates(np.arange(12), np.random.default_rng(0))
+    assert (in_batch, drawn) == (2, 2) and 2 <= len(pool) <= 4
+    monkeypatch.setattr(module, "_ITEMS_PER_CANDIDATE", 2)
+    assert training._candidates(np.arange(12), np.random.default_rng(0))[1:] == (6, 6)

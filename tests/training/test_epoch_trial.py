@@ -105,7 +105,7 @@ def test_all_data_are_learned_in_as_many_steps(data: Interactions, part: Holdout
 def test_where_order_tells_the_sequence_model_is_tried_by_itself(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sasrec" not in suitable_models(data, True)
     monkeypatch.setattr(module, "_SEQUENCE_EVENTS", len(data.items))
-    assert "sasrec" in suitable_models(data, True) and "sasrec" not in suitable_models(data, False)
+    assert suitable_models(data, True)[:3] == ("covisitation", "als", "sasrec") and "sasrec" not in suitable_models(data, False)
     brief = replace(CONFIG, learning_rate=2e-2, epochs=3)
     monkeypatch.setattr(SASRec, "default_config", classmethod(lambda cls, ordered, timed: brief))
     found = select(data, np.random.default_rng(1))
@@ -113,6 +113,6 @@ def test_where_order_tells_the_sequence_model_is_tried_by_itself(data: Interacti
     assert "in an ensemble with covisitation, als" in line and "epochs at" in line and " s: " in line
     assert found.report.figures["tried_s"]["sasrec"] > 0.0
     hasty = select(data, np.random.default_rng(1), 10.0)
-    assert "sasrec: not tried (the time ran out)." in hasty.report.lines
+    assert any(line.startswith("sasrec: not tried (the time ran out") for line in hasty.report.lines)
     named = select(data, np.random.default_rng(1), spec=TrainSpec(("covisitation", "sasrec"))).models["sasrec"]
     assert named.config == replace(brief, epochs=named.epochs, validation_users=0)

@@ -191,6 +191,9 @@ def content_projection(
 _WARM_UP_STEPS = 100
 _MAX_GRADIENT_NORM = 5.0
 _NEVER = -1e4
+# Of few items fewer candidates do, and a step takes as long as there are candidates: of the batch, and drawn evenly, one for so
+# many items at most, where that isn't few.
+_ITEMS_PER_CANDIDATE, _FEW_CANDIDATES = 8, 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -305,38 +308,41 @@ class _Training:
 
             loss = -log( e^s(j) / (e^s(j) + sum over i in C of e^s(i)) )       s(i) = sharpness h . v_i - log p_i
 
-        where p_i is the probability of i to be a candidate: C has what follows anywhere in the batch and some items drawn
-        evenly (Yi et al. 2019, "Sampling-bias-corrected neural modeling").
+        where p_i is the probability of i to be a candidate: C has what follows in the batch, or some of it where items are few,
+        and some items drawn evenly (Yi et al. 2019, "Sampling-bias-corrected neural modeling").
         """
-        pool, probabilities = self._candidates(items[:, 1:], rng)
-        item_idx, inverse = np.unique(np.concatenate([items[:, :-1].ravel(), pool]), return_inverse=True)
+        inside = items[:, 1:] >= 0
+        pool, in_batch, drawn = self._candidates(items[:, 1:][inside], rng)
         # Padding has item_idx -1, the first; causal attention never looks at it.
-        table = self._network.items(self._on(np.maximum(item_idx, 0)))
-        rows_of = self._on(inverse)
-        size = items[:, :-1].size
-        inputs = functional.embedding(rows_of[:size], table).view(len(items), -1, table.shape[1])
-        candidates = functional.embedding(rows_of[size:], table)
-        rows, columns = np.nonzero(items[:, 1:] >= 0)
-        h = self._network(inputs)[self._on(rows), self._on(columns)]
-        logits = h @ candidates.T * self._network.sharpness.exp() - self._on(np.log(probabilities).astype(np.float32))
-        wanted = self._on(np.searchsorted(pool, items[rows, columns + 1]))
-        scores = logits.gather(1, wanted[:, None])[:, 0]
-        others = logits.masked_fill(self._on(_in_window(items, pool)[rows]), _NEVER)
+        item_idx, inverse = np.unique(np.concatenate([np.maximum(items, 0).ravel(), pool]), return_inverse=True)
+        table = self._network.items(self._on(item_idx))
+        places, at = self._on(inverse[: items.size].reshape(items.shape)), self._on(inverse[items.size :])
+        h = self._network(functional.embedding(places[:, :-1], table))[self._on(inside)] * self._network.sharpness.exp()
+        wanted = places[:, 1:][self._on(inside)]
+        odds = in_batch * self._item_probability[item_idx] + drawn / len(self._item_probability)
+        # The one of the padding may have no chance.
+        corrections = self._on(-np.log(np.maximum(-np.expm1(-odds), 1e-12)).astype(np.float32))
+        scores = (h * functional.embedding(wanted, table)).sum(dim=1) + corrections[wanted]
+        others = torch.addmm(corrections[at], h, functional.embedding(at, table).T)
+        others = others.masked_fill_(self._on(_in_window(items, pool)[np.nonzero(inside)[0]]), _NEVER)
         losses = functional.softplus(torch.logsumexp(others, dim=1) - scores)
-        weights = self._on(strengths[rows, columns + 1])
+        weights = self._on(strengths[:, 1:][inside])
         return (losses * weights).sum() / weights.sum(), float(weights.sum())
 
     def _on(self, array: NDArray[Any]) -> Tensor:
         return place_on(self._device, array)
 
-    def _candidates(self, targets: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the item_idx of the candidates, ascending, and the probability of each to be one."""
+    def _candidates(self, targets: NDArray[np.int64], rng: np.random.Generator) -> tuple[NDArray[np.int64], int, int]:
+        """Return the item_idx of the candidates, ascending, and of how many of `targets` and of all items they were made.
+
+        targets: what follows in the batch.
+        """
         size = len(self._item_probability)
-        found = targets[targets >= 0]
-        drawn = rng.integers(size, size=min(self._config.negatives, size))
+        most = max(size // _ITEMS_PER_CANDIDATE, _FEW_CANDIDATES)
+        found = targets if len(targets) <= most else rng.choice(targets, most, replace=False)
+        drawn = rng.integers(size, size=min(self._config.negatives, most, size))
         # An item without events and content has no vector to push away.
-        pool = np.unique(np.concatenate([found, drawn]))
-        return pool, -np.expm1(-(len(found) * self._item_probability[pool] + len(drawn) / size))
+        return np.unique(np.concatenate([found, drawn])), len(found), len(drawn)
 
 
 def _in_window(items: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
