@@ -62,7 +62,7 @@ def local_scores(
 
 def recency_scores(request: Request, policy: RankingPolicy, created_at: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what `distance_feature` scores (n,): 1 for an item made now, 1/2 at the pivot's age; NaN stays."""
-    pivot = recency_pivot_hours(policy) * _HOUR_S
+    pivot = recency_pivot_hours(policy.settings) * _HOUR_S
     return pivot / (pivot + np.abs(request.now - created_at))
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from es_recsys.search.lexical import lexical_query
 from es_recsys.search.query_dsl import Clause
 from es_recsys.search.request import RankingPolicy, Request, ScoredIds, UserState
+from es_recsys.settings import SearchSettings
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
@@ -129,7 +130,7 @@ def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
     """Search for the newest items; the score is half at an age of `freshness_days`."""
     if "created_at" not in policy.metadata.fields:
         return None
-    pivot = f"{recency_pivot_hours(policy)}h"
+    pivot = f"{recency_pivot_hours(policy.settings)}h"
     return {"distance_feature": {"field": "created_at", "origin": int(request.now * 1_000), "pivot": pivot}}
 
 
@@ -138,7 +139,7 @@ def _author(request: Request, user: UserState, policy: RankingPolicy) -> Clause 
     fields, weights = policy.metadata.fields, author_weights(user)
     if not weights or "author" not in fields or "created_at" not in fields:
         return None
-    pivot, now = f"{recency_pivot_hours(policy)}h", int(request.now * 1_000)
+    pivot, now = f"{recency_pivot_hours(policy.settings)}h", int(request.now * 1_000)
     should: list[Clause] = []
     for author, weight in weights.items():
         recency = {"field": "created_at", "origin": now, "pivot": pivot, "boost": weight}
@@ -156,9 +157,9 @@ def author_weights(user: UserState) -> dict[str, float]:
     return dict(best[:_MAX_AUTHORS])
 
 
-def recency_pivot_hours(policy: RankingPolicy) -> int:
+def recency_pivot_hours(settings: SearchSettings) -> int:
     """Return the age at which recency scores a half."""
-    return max(round(policy.settings.freshness_days * 24), 1)
+    return max(round(settings.freshness_days * 24), 1)
 
 
 def _content_retrievers() -> tuple[Retriever, ...]:

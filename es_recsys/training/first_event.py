@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import difference_words
 from es_recsys.models.base import Model
@@ -43,7 +45,8 @@ def first_event_shares(
         return {}
     part = replace(part, histories=part.histories.last(1))
     names = tuple({**weights, Popularity.name: 0.0})
-    halves = Halves.of(models, weights, part, half_lives)
+    popularity = Popularity(half_lives).fit(part.train, np.random.default_rng(0))
+    halves = Halves.of(models, weights, part, {Popularity.name: popularity})
     # Samples of the users would take twenty times as long, for the same verdict.
     gain = halves.gain(weights, lambda choosing: select_among([choosing], names, sure=0).weights)
     told = f"NDCG@{DEPTH} {difference_words(gain)} over those of whole histories, of {len(part):,} users ({part.kind})"

@@ -1,4 +1,4 @@
-"""Other shares of an ensemble and of popularity, tested: each half of the users tests what the other half chose."""
+"""Other shares of an ensemble and of what is the same for all, tested: each half of the users tests what the other half chose."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy as np
 from es_recsys.evaluation.holdout_split import HoldoutSplit
 from es_recsys.evaluation.statistics import Estimate, bootstrap
 from es_recsys.models.base import Model
-from es_recsys.models.popularity import Popularity, PopularityConfig
 from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE
 
@@ -23,21 +22,20 @@ MOST_USERS = 2 * SURE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Halves:
-    """The candidates of two halves of some users, by the models of an ensemble and by popularity."""
+    """The candidates of two halves of some users, by the models of an ensemble and by others."""
 
     one: Candidates
     other: Candidates
 
     @classmethod
     def of(
-        cls, models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit, half_lives: PopularityConfig | None
+        cls, models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit, others: Mapping[str, Model]
     ) -> Self:
         """Return the halves of a holdout split.
 
-        models: of the weights, trained on `part.train`. half_lives: of the counts of popularity, None for the usual ones.
+        models: of the weights, trained on `part.train`. others: what is to get a share beside them.
         """
-        known: dict[str, Model] = {name: models[name] for name in weights}
-        known[Popularity.name] = Popularity(half_lives).fit(part.train, np.random.default_rng(0))
+        known = {**{name: models[name] for name in weights}, **others}
         middle = len(part) // 2
         return cls(Candidates.of(known, part.between(0, middle)), Candidates.of(known, part.between(middle, len(part))))
 

@@ -31,7 +31,8 @@ from es_recsys.training.epoch_trial import EpochTrial, config_for_all
 from es_recsys.training.first_event import first_event_shares
 from es_recsys.training.halves import MOST_USERS
 from es_recsys.training.model_trials import DEPTH, trials_of
-from es_recsys.training.popularity_share import popularity_share
+from es_recsys.training.neutral_shares import neutral_shares
+from es_recsys.training.recency import recency_of
 from es_recsys.training.selection_report import ExpectedQuality, Notes, Report, config_words, cut_note, failed_note
 from es_recsys.training.trial_time import TrialTime
 from es_recsys.training.validation import FEWEST, Validation
@@ -54,14 +55,14 @@ class Selection:
     models: name -> model trained on everything; popularity is always among them. weights: model -> share of the ensemble
     (ensemble.py), summing to 1; a model without a weight isn't part of it. Empty where nothing but popularity could be trained.
     first_event: the shares of the same models and of popularity for users of whom one event is known; empty where they are the
-    same. popularity: its share of an answer, the models having the rest.
+    same. neutral: popularity and recency -> their shares of an answer, the models having the rest.
     """
 
     models: Mapping[str, Model]
     weights: Mapping[str, float]
     report: Report
     first_event: Mapping[str, float] = field(default_factory=dict)
-    popularity: float = 0.0
+    neutral: Mapping[str, float] = field(default_factory=dict)
 
     def without(self, name: str) -> Selection:
         """Return the selection with one model less, the shares of the others in proportion."""
@@ -76,7 +77,7 @@ class _Choice:
     configs: Mapping[str, Any]
     weights: Mapping[str, float]
     first_event: Mapping[str, float] = field(default_factory=dict)
-    popularity: float = 0.0
+    neutral: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,8 +87,9 @@ class TrainSpec:
     names: models to train, all of which are served (empty: chosen among those that suit the data). configs: model -> config to
     stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those of long trainings.
     curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of the ensemble, decided
-    with `configs` of all of them; then nothing is held out and nothing tried. first_event, popularity: as in `Selection`, decided
-    with `shares`. half_lives: of the counts of popularity (None: the usual ones). targets: event types that answers are to lead
+    with `configs` of all of them; then nothing is held out and nothing tried. first_event, neutral: as in `Selection`, decided
+    with `shares`. half_lives: of the counts of popularity (None: the usual ones). pivot_hours: age at which being new counts a
+    half. fixed: retrievers whose weights the settings fix, which get no share. targets: event types that answers are to lead
     to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of
     what, done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are grouped
     as well.
@@ -100,8 +102,10 @@ class TrainSpec:
     curves: dict[str, list[dict[str, float]]] = field(default_factory=dict)
     shares: Mapping[str, float] = field(default_factory=dict)
     first_event: Mapping[str, float] = field(default_factory=dict)
-    popularity: float = 0.0
+    neutral: Mapping[str, float] = field(default_factory=dict)
     half_lives: PopularityConfig | None = None
+    pivot_hours: float = 720.0
+    fixed: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
     optional: frozenset[str] = frozenset()
@@ -191,7 +195,7 @@ def select(
     seed = int(rng.integers(2**31))
     active = len(np.unique(data.users[data.weights > 0]))
     decided = {name: spec.configs[name] for name in spec.shares}
-    choice = _Choice(decided, spec.shares, spec.first_event, spec.popularity) if decided else None
+    choice = _Choice(decided, spec.shares, spec.first_event, spec.neutral) if decided else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
             choice = _choose(data, rng, seed, TrialTime(budget, began), notes, attempts, spec)
@@ -215,7 +219,7 @@ def select(
     notes.say(f"{what} {searched:.0f} s of processor time for tuning, {took - searched:.0f} s for training on all events.")
     notes.figures.update(weights=dict(weights), search_s=round(searched, 1), train_s=round(took - searched, 1))
     first = _shares_of(models, choice.first_event)
-    return Selection(models, weights, Report(tuple(notes.lines), notes.figures), first, choice.popularity)
+    return Selection(models, weights, Report(tuple(notes.lines), notes.figures), first, choice.neutral)
 
 
 def _shares_of(models: Collection[str], shares: Mapping[str, float]) -> dict[str, float]:
@@ -301,12 +305,19 @@ def _choose(
         ),
         dict[str, float](),
     )
-    share = attempts.step(
-        "Popularity has no share",
-        lambda: popularity_share(models, choice.weights, held.whole, spec.half_lives, notes),
-        0.0,
+    neutral = attempts.step(
+        "What is popular and new has no share",
+        lambda: neutral_shares(models, choice.weights, held.whole, _neutral_models(held.whole, spec), notes),
+        dict[str, float](),
     )
-    return replace(choice, first_event=first, popularity=share)
+    return replace(choice, first_event=first, neutral=neutral)
+
+
+def _neutral_models(part: HoldoutSplit, spec: TrainSpec) -> dict[str, Model]:
+    """Return what is popular and what is new before a holdout split, without what the settings fix."""
+    popularity = Popularity(spec.half_lives).fit(part.train, np.random.default_rng(0))
+    recency = recency_of(part, spec.items, spec.pivot_hours)
+    return {one.name: one for one in (popularity, recency) if one is not None and one.name not in spec.fixed}
 
 
 def _note_expected(

@@ -209,9 +209,10 @@ def _tables(chosen: Selection) -> dict[str, Mapping[str, float]]:
 
     What is popular and fresh only puts in order what the models know nothing of, unless it has a share.
     """
-    weights = {name: share * (1.0 - chosen.popularity) for name, share in chosen.weights.items()}
-    popularity = max(chosen.popularity, _TIEBREAK)
-    tables: dict[str, Mapping[str, float]] = {"no_query": {**weights, POPULARITY: popularity, RECENCY: _TIEBREAK}}
+    rest = 1.0 - sum(chosen.neutral.values())
+    weights = {name: share * rest for name, share in chosen.weights.items()}
+    neutral = {name: max(chosen.neutral.get(name, 0.0), _TIEBREAK) for name in (POPULARITY, RECENCY)}
+    tables: dict[str, Mapping[str, float]] = {"no_query": {**weights, **neutral}}
     if chosen.first_event:
         tables[FIRST_EVENT] = {**chosen.first_event, POPULARITY: max(chosen.first_event.get(POPULARITY, 0.0), _TIEBREAK)}
     return tables

@@ -224,11 +224,11 @@ def _tried(
     seed: int,
     rng: np.random.Generator,
     on_line: Callable[[str], None] | None,
-) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float], Mapping[str, float], float]]:
+) -> tuple[ServedComparison, tuple[str, ...], tuple[dict[str, Any], dict[str, float], Mapping[str, float], Mapping[str, float]]]:
     """Train without the newest events, and compare with the models in service.
 
     Returns the comparison, the lines of the selection's report, and the configs and shares it came to, those for users of
-    whom one event is known, and the share of popularity.
+    whom one event is known, and the shares of what is popular and new.
     """
     chosen = select(part.train, np.random.default_rng(seed), search_seconds(spec, budget), on_line, spec)
     shares = dict(chosen.weights)
@@ -236,7 +236,7 @@ def _tried(
     if on_line is not None:
         on_line(compared.line())
     configs = {name: chosen.models[name].config for name in shares}
-    return compared, chosen.report.lines, (configs, shares, chosen.first_event, chosen.popularity)
+    return compared, chosen.report.lines, (configs, shares, chosen.first_event, chosen.neutral)
 
 
 def check(

@@ -20,6 +20,7 @@ from es_recsys.index_metadata import IndexMetadata
 from es_recsys.models import MODELS
 from es_recsys.models.segments import SEGMENTS, Segments
 from es_recsys.progress import ProgressReporter
+from es_recsys.search.retrievers import recency_pivot_hours
 from es_recsys.serving.refresh import half_lives
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.snapshot_cache import segments_folder
@@ -89,13 +90,13 @@ def train_spec(
     targets: tuple[str, ...] = (),
     shares: Mapping[str, float] | None = None,
     first_event: Mapping[str, float] | None = None,
-    popularity: float = 0.0,
+    neutral: Mapping[str, float] | None = None,
     progress: ProgressReporter | None = None,
 ) -> TrainSpec:
     """Return the spec that a training of these models starts from.
 
     It has segments where they are among the names; `configs`, for other named ones the settings that `tune model` found; the
-    catalogue, where one of them reads it; checkpoints. shares, first_event, popularity: where `configs` and they are all
+    catalogue, where one of them reads it; checkpoints. shares, first_event, neutral: where `configs` and they are all
     decided. progress: is shown the epochs of long trainings.
     """
     segments, names = SEGMENTS in names, tuple(name for name in names if name != SEGMENTS)
@@ -112,8 +113,10 @@ def train_spec(
         work.settings.store_home / "checkpoints",
         shares=shares or {},
         first_event=first_event or {},
-        popularity=popularity,
+        neutral=neutral or {},
         half_lives=half_lives(work.settings.search),
+        pivot_hours=recency_pivot_hours(work.settings.search),
+        fixed=frozenset(work.settings.search.fixed_weights),
         targets=targets,
         part=progress.part if progress is not None else None,
         segments=segments,
