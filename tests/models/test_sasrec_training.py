@@ -101,3 +101,17 @@ def test_of_few_items_few_are_candidates(interactions: Make, monkeypatch: pytest
     assert (in_batch, drawn) == (2, 2) and 2 <= len(pool) <= 4
     monkeypatch.setattr(module, "_ITEMS_PER_CANDIDATE", 2)
     assert training._candidates(np.arange(12), np.random.default_rng(0))[1:] == (6, 6)
+
+
+def test_what_was_learned_is_a_mean_that_leans_towards_the_end(interactions: Make) -> None:
+    import torch
+
+    network = trained(interactions)._network
+    mean = module._Mean(network)
+    for value in (1.0, 2.0, 6.0):
+        with torch.no_grad():
+            network.sharpness.fill_(value)
+        mean.count(network)
+    # Of the first two the second counts nine tenths, of the third nine elevenths more.
+    assert mean.network.sharpness.item() == pytest.approx(1.9 * 2 / 11 + 6.0 * 9 / 11)
+    assert mean.network.items.content is network.items.content

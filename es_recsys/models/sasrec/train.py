@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -194,6 +195,10 @@ _NEVER = -1e4
 # Of few items fewer candidates do, and a step takes as long as there are candidates: of the batch, and drawn evenly, one for so
 # many items at most, where that isn't few.
 _ITEMS_PER_CANDIDATE, _FEW_CANDIDATES = 8, 256
+# How much the mean of a training leans towards its end.
+_MEAN_LEANS = 8.0
+# Counted up where checkpoints come to hold something else.
+_LAYOUT = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +226,7 @@ def train(
     content (n, c): of each item, rows of zeros for none.
     """
     digest = data_digest(data, array_digest(data.weights, content))
-    key = {"config": asdict(config), "seed": seed, "data": digest}
+    key = {"layout": _LAYOUT, "config": asdict(config), "seed": seed, "data": digest}
     checkpoint = Checkpoint(callback.checkpoints, "sasrec", key)
     with training("sasrec", seed) as device:
         found = _Training(config, data, content, seed, device).run(checkpoint, callback, score)
@@ -230,11 +235,35 @@ def train(
     return found
 
 
+class _Mean(nn.Module):
+    """Mean of a network over the steps of its training, of which the last ninth counts most.
+
+    It does what a falling learning rate does, without knowing when the training ends: polynomial-decay averaging (Shamir and
+    Zhang 2013, "Stochastic gradient descent for non-smooth optimization").
+    """
+
+    counted: Tensor
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        # The content isn't learned, and large: it is there once.
+        self.network = deepcopy(network, {id(one): one for one in network.buffers()}).eval()
+        self.register_buffer("counted", torch.zeros((), device=network.sharpness.device))
+
+    @torch.no_grad()
+    def count(self, network: Network) -> None:
+        """Take the network as it is now into the mean."""
+        self.counted += 1.0
+        share = (_MEAN_LEANS + 1.0) / (float(self.counted) + _MEAN_LEANS)
+        for mean, value in zip(self.network.parameters(), network.parameters(), strict=True):
+            mean.lerp_(value, share)
+
+
 class _Training:
     """One training of one network.
 
-    One network and the sequences that it learns. Every epoch has its own seed, so that a training that was interrupted
-    learns what it would have learned in one go."""
+    One network and the sequences that it learns; its mean is what was learned. Every epoch has its own seed, so that a training
+    that was interrupted learns what it would have learned in one go."""
 
     def __init__(
         self, config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, device: torch.device
@@ -247,6 +276,7 @@ class _Training:
         tensors = [torch.from_numpy(one) for one in (vectors, projection, popularity > 0, content)]
         items = ItemEmbedding(tensors[0], tensors[1], tensors[2], tensors[3], config.id_dropout)
         self._network = Network(config, items).to(device)
+        self._mean = _Mean(self._network)
         self._config, self._seed, self._device = config, seed, device
         self._item_probability = popularity / max(int(popularity.sum()), 1)
 
@@ -265,7 +295,7 @@ class _Training:
 
         best = run_epochs(
             epoch,
-            self._network,
+            nn.ModuleList([self._network, self._mean]),
             optimiser,
             checkpoint,
             epochs=config.epochs,
@@ -279,10 +309,10 @@ class _Training:
 
     @torch.no_grad()
     def _learned(self, epochs: int) -> Learned:
-        self._network.eval()
+        network = self._mean.network
         blocks = torch.split(torch.arange(len(self._item_probability), device=self._device), 16_384)
-        vectors = host(torch.cat([self._network.items(block) for block in blocks]))
-        return Learned(vectors, {name: host(value).copy() for name, value in self._network.encoder_params().items()}, epochs)
+        vectors = host(torch.cat([network.items(block) for block in blocks]))
+        return Learned(vectors, {name: host(value).copy() for name, value in network.encoder_params().items()}, epochs)
 
     def _epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
         config = self._config
@@ -298,6 +328,7 @@ class _Training:
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self._network.parameters(), _MAX_GRADIENT_NORM)
             optimiser.step()
+            self._mean.count(self._network)
             total, count = total + loss.item() * targets, count + targets
         return total / max(count, 1.0)
 
