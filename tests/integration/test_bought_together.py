@@ -54,7 +54,7 @@ def client(module_settings: Callable[..., Settings]) -> Iterator[Client]:
         with pytest.raises(InputError, match="not counted yet") as early:
             client.bought_together("shoes")
         assert "train" in early.value.remedy
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
         yield client
 
 
@@ -165,7 +165,7 @@ def test_what_is_bought_again_is_recommended_when_it_is_due(module_settings: Cal
         client.put_events([*purchases(), *monthly_purchases()])
         with pytest.raises(InputError, match="not counted yet what is bought again"):
             client.recommend("w0", repeat=True)
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
         answer = client.recommend("w0", repeat=True)
         assert answer.kind == "buy_again"
         assert [hit.item_id for hit in answer.hits] == ["wax"]

@@ -33,7 +33,7 @@ def client(
     with Client(settings=module_settings("minilm-int8")) as client:
         client.insert_items([item.model_copy(update={"image": None}) for item in sample.items])
         load_events(client.workspace, [sample_events])
-        client.train(["covisitation", "als"])
+        client.train(["covisitation", "als"], budget=0.0)
         yield client
 
 

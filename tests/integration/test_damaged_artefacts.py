@@ -30,7 +30,7 @@ def settings(module_settings: Callable[..., Settings], tmp_path_factory: pytest.
     with Client(settings=settings) as client:
         client.insert_items(Item(item_id=f"i{n}", title=f"red shoe {n}") for n in range(12))
         load_events(client.workspace, [events])
-        client.train(["als"])
+        client.train(["als"], budget=0.0)
     yield settings
 
 
@@ -113,5 +113,5 @@ def test_a_training_makes_all_of_it_whole(settings: Settings) -> None:
     with Client(settings=settings) as client, pytest.raises(ModelError, match="train again"):
         client.recommend("u1")
     with Client(settings=settings) as client:
-        client.train(["als"])
+        client.train(["als"], budget=0.0)
     _whole(settings)

@@ -114,7 +114,7 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"covisitation": 1.0, "als": 0.5}))
     with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
-        found = evaluate(bare.workspace, EvaluateOptions(models=("covisitation", "als"), users=50, budget=6.0))
+        found = evaluate(bare.workspace, EvaluateOptions(models=("covisitation", "als"), users=50, budget=0.0))
     by_name = {one.name: one for one in found.techniques}
     assert set(by_name) == {"popularity", "covisitation", "als", "ensemble", "served"}
     assert {one.path for one in found.techniques} == {"memory", "served"}
@@ -146,7 +146,7 @@ def _lowest_first() -> Ranker:
 
 def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client) -> None:
     if not client.workspace.snapshots.latest().models:
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
     work, own = client.workspace, client.workspace.snapshots.latest().metadata
     ranker = _lowest_first()
     artefact.save(ranking_folder(work.settings, "mark"), RANKING, ranker.params(), ranker.forest.arrays())
@@ -154,7 +154,7 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
     notes = record_tuned(own.notes, ["no_query"])
     write_metadata(work.es, replace(own, retriever_weights=weights, ranker_fingerprints={"no_query": "mark"}, notes=notes))
     try:
-        found = evaluate(work, EvaluateOptions(models=("covisitation",), users=25, budget=2.0))
+        found = evaluate(work, EvaluateOptions(models=("covisitation",), users=25, budget=0.0))
     finally:
         write_metadata(work.es, own)
         shutil.rmtree(ranking_folder(work.settings, "mark"))
@@ -172,7 +172,7 @@ def test_served_is_as_users_get_it_and_each_part_is_left_out_once(client: Client
 
 def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
     found = evaluate(
-        client.workspace, EvaluateOptions(models=("covisitation",), split="search", users=40, retrievers=True, budget=6.0)
+        client.workspace, EvaluateOptions(models=("covisitation",), split="search", users=40, retrievers=True, budget=0.0)
     )
     names = {one.name for one in found.techniques}
     assert {"served", "served, neutral", "served, lexical alone", "served, covisitation alone"} <= names
@@ -183,7 +183,7 @@ def test_searches_are_asked_in_words_and_by_whom(client: Client) -> None:
 
 def test_one_retriever_alone_is_alone(client: Client) -> None:
     if not client.workspace.snapshots.latest().models:
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
     ranker = ServedRanker(client.workspace, [], only_retriever("covisitation"))
     user = client.workspace.events.users()
     from es_recsys.query import Query
@@ -218,7 +218,7 @@ def test_a_model_that_cannot_be_trained_is_left_out_unless_it_was_named(client: 
     monkeypatch.setattr(
         "es_recsys.jobs.eval_in_memory.MODELS", {name: MODELS[name] for name in ("als", "covisitation", "popularity")}
     )
-    monkeypatch.setattr(EvalRun, "seconds_left", lambda _: 5.0)  # however slow the machine
+    monkeypatch.setattr(EvalRun, "seconds_left", lambda _: 0.5)  # however slow the machine
     found = evaluate(client.workspace, EvaluateOptions(users=5, budget=5.0))
     assert any("als is left out" in note for note in found.notes)
 
@@ -233,7 +233,7 @@ def test_a_model_is_tuned_and_trained_so_from_then_on(client: Client) -> None:
     assert all(one.kept == (one.test[1] > one.test[0] and one.p < 0.05) for one in (report, again))
     assert again.result.best is not None
     save_tuned(client.settings, "covisitation", again.result.best.settings, ordered=True, timed=True)
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     trained = client.workspace.snapshots.latest().models["covisitation"].config
     assert trained == load_tuned(client.settings, "covisitation")
     found = evaluate(client.workspace, EvaluateOptions(models=("covisitation",), users=5, served=False, budget=5.0))
@@ -302,7 +302,7 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
 def test_weights_are_tuned_and_stored(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     metadata = client.workspace.snapshots.latest().metadata
     before = metadata.retriever_weights
     report = tune_weights(client.workspace, trials=15, users=60)
@@ -394,7 +394,7 @@ def test_the_commands(
 ) -> None:
     _environment(client, monkeypatch)
     out, page = tmp_path / "found.json", tmp_path / "report.html"
-    common = ("--users", 20, "--budget", 5, "--no-served", "--out", out)
+    common = ("--users", 20, "--budget", 1, "--no-served", "--out", out)
     code, text = _run(monkeypatch, capsys, "evaluate", "covisitation", "--target", "purchase", *common)
     assert code == 0
     assert "NDCG@10" in text

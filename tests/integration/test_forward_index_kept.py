@@ -111,10 +111,10 @@ def test_a_small_job_builds_none_for_a_large_catalogue(client: Client, monkeypat
 def test_trainings_swaps_and_rebuilds_bring_their_own_and_drops_take_it_along(client: Client) -> None:
     client.insert_items(things(*range(60)))
     client.put_events(views())
-    client.train(["als"])
+    client.train(["als"], budget=0.0)
     forward = check_all_there(client)
     assert forward.dims.keys() == {"als_vector"} and versions_with_one(client) == ["000001", "000002"]
-    client.train(["als"])
+    client.train(["als"], budget=0.0)
     check_all_there(client)
     # The version before the last one is dropped.
     assert versions_with_one(client) == ["000002", "000003"]

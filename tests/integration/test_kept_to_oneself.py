@@ -37,7 +37,7 @@ def test_files_and_folders_are_their_owners_whatever_the_umask(plain: Settings, 
         with Client(settings=plain) as client:
             client.insert_items(ITEMS)
             load_events(client.workspace, [events])
-            client.train(["covisitation"])
+            client.train(["covisitation"], budget=0.0)
             client.search("shoe", user_id="u1")
     finally:
         os.umask(before)

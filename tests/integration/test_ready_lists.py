@@ -40,7 +40,7 @@ def client(
     with Client(settings=module_settings()) as client:
         load_items(client.workspace, [file])
         load_events(client.workspace, [sample_events])
-        client.train(["covisitation", "als"])
+        client.train(["covisitation", "als"], budget=0.0)
         yield client
 
 
@@ -327,5 +327,5 @@ def test_another_version_has_none_until_they_are_made(client: Client, user: str)
         assert "ready_list" not in client.workspace.es.get(index=metadata.profiles, id=_key(client, user))["_source"]
         client.store_recommendations(user)
         assert _is_ready(client, user) and _is_ready(other, user)
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     assert not _is_ready(client, user)

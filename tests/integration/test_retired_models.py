@@ -43,7 +43,7 @@ def client(module_settings: Callable[..., Settings]) -> Iterator[Client]:
     with Client(settings=module_settings()) as client:
         client.insert_items([Item(item_id=f"i{place:02d}", title=f"thing {place}") for place in range(40)])
         client.put_events(events)
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
         _serve_with_bpr(client)
         yield client
 
@@ -105,7 +105,7 @@ def test_naming_it_says_what_to_name_instead(client: Client, name: str) -> None:
 
     work = client.workspace
     acts: tuple[Callable[[], object], ...] = (
-        lambda: client.train([name]),
+        lambda: client.train([name], budget=0.0),
         lambda: train_if_needed(work, [name]),
         lambda: tune_model(work, name),
         lambda: evaluate(work, EvaluateOptions(models=(name,))),

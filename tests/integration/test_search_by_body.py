@@ -56,7 +56,7 @@ def adopted(es: Elasticsearch, module_settings: Callable[..., Settings]) -> Iter
         ]
         client.put_events(events)
         client.put_events(Event(event_type="dislike", user_id="u0", item_id="p4", timestamp=1_764_500_000))
-        client.train(["covisitation", "als"])
+        client.train(["covisitation", "als"], budget=0.0)
     yield settings, name
 
 

@@ -31,7 +31,7 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
         load_events(client.workspace, [sample_events])
         with pytest.raises(ModelError, match=r"no segments.*train --add segments"):
             describe_segments(client.workspace)
-        client.train(["lsa", "segments"])
+        client.train(["lsa", "segments"], budget=0.0)
         yield client
 
 
@@ -59,7 +59,7 @@ def test_the_doctor_finds_them(client: Client) -> None:
 def test_they_are_made_again_with_the_models_that_are_live(client: Client) -> None:
     assert train_if_needed(client.workspace, ["segments"]).outcome == "nothing"
     before = client.workspace.snapshots.latest().metadata.version
-    report = client.train(["als"], add=True)
+    report = client.train(["als"], add=True, budget=0.0)
     assert report.version > before
     assert set(report.models) == {"lsa", "als"}
     assert describe_segments(client.workspace).version == report.version

@@ -50,7 +50,7 @@ def settings_of_store(module_settings: Callable[..., Settings], sample: SampleSt
     with Client(settings=settings) as client:
         client.sync_items(f"index:{source}", columns={"item_id": "sku", "title": "name", "brand": "maker", "price": "price"})
         load_events(client.workspace, [sample_events])
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
     return settings
 
 

@@ -33,7 +33,7 @@ def store(module_settings: Callable[..., Settings], sample: SampleStore, sample_
     with Client(settings=settings) as client:
         client.insert_items([item.model_copy(update={"image": None}) for item in sample.items])
         load_events(client.workspace, [sample_events])
-        client.train(["covisitation"])
+        client.train(["covisitation"], budget=0.0)
     return settings
 
 

@@ -35,7 +35,7 @@ def client(module_settings: Callable[..., Settings], sample: SampleStore, sample
     with Client(settings=module_settings()) as client:
         client.insert_items(sample.items)
         load_events(client.workspace, [sample_events])
-        client.train(["userknn"])
+        client.train(["userknn"], budget=0.0)
         yield client
 
 
@@ -153,7 +153,7 @@ def test_an_erased_user_is_no_ones_neighbour_any_more(client: Client, users: str
     client.delete_user(user)
     hits = client.workspace.es.search(index=users, size=1_000, source=False)["hits"]["hits"]
     assert key not in {hit["_id"] for hit in hits}
-    report = client.train(["userknn"])
+    report = client.train(["userknn"], budget=0.0)
     assert key not in _here(client, users_index(client.settings.index, report.version))
 
 
@@ -161,7 +161,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
     es, store = client.workspace.es, client.settings.index
     with_users = client.workspace.snapshots.latest().metadata.version
     before = [hit.item_id for hit in client.recommend(sample.shoppers[0].user_id).hits]
-    plain = client.train(["covisitation"]).version
+    plain = client.train(["covisitation"], budget=0.0).version
     assert not es.indices.exists(index=users_index(store, plain))
     assert not client.workspace.snapshots.latest().metadata.searches_users
     assert not any("userknn" in hit.parts for hit in client.recommend(sample.shoppers[0].user_id).hits)
@@ -173,7 +173,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
         swap_version(client.workspace, with_users)
     assert {version["version"] for version in list_versions(client.workspace)} >= {plain, with_users}
     drop_version(client.workspace, with_users)
-    client.train(["userknn"])
+    client.train(["userknn"], budget=0.0)
     last = client.workspace.snapshots.latest().metadata
     assert last.searches_users
     swap_version(client.workspace, None)
@@ -182,7 +182,7 @@ def test_users_go_and_come_with_their_version(client: Client, sample: SampleStor
 
 
 def test_without_its_index_the_rest_answers_and_says_so(client: Client, sample: SampleStore) -> None:
-    client.train(["userknn", "covisitation"])
+    client.train(["userknn", "covisitation"], budget=0.0)
     assert not client.recommend(sample.shoppers[0].user_id).ranking.degraded
     client.workspace.es.indices.delete(index=client.workspace.snapshots.current().metadata.users)
     found = client.recommend(sample.shoppers[0].user_id)

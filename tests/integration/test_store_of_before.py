@@ -162,7 +162,7 @@ def test_items_are_compared_added_changed_and_removed(client: Client, earlier: d
 
 def test_training_writes_the_format_of_today(client: Client) -> None:
     assert load_tuned(client.settings, "covisitation") not in (None, CoVisitation.default_config(ordered=True, timed=True))
-    report = client.train(MODELS)
+    report = client.train(MODELS, budget=0.0)
     assert set(report.models) == set(MODELS)
     metadata = stored_metadata(client)
     assert metadata["format"] == 2 and metadata["version"] == 3 and set(metadata["models"]) == set(MODELS)

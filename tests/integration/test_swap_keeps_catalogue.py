@@ -54,8 +54,8 @@ def stored(client: Client) -> dict[str, str]:
 def test_a_rollback_is_of_models_and_the_catalogue_stays(client: Client) -> None:
     client.insert_items(things(*range(60)))
     client.put_events(snapshots(*range(40)))
-    client.train(["als"])
-    client.train(["covisitation"])
+    client.train(["als"], budget=0.0)
+    client.train(["covisitation"], budget=0.0)
     client.insert_items([*things(*range(100, 150)), *things(3, word="changed")])
     client.delete_items(["i50", "i51"])
     client.put_events(snapshots(70))
@@ -123,7 +123,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: py
     for writer in writers:
         writer.start()
     try:
-        reports = [train(client.workspace, ["covisitation"]) for _ in range(2)]
+        reports = [train(client.workspace, ["covisitation"], budget=0.0) for _ in range(2)]
     finally:
         done.set()
         for writer in writers:
@@ -137,7 +137,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: py
 def test_an_index_is_made_anew_with_all_that_is_in_it(client: Client) -> None:
     client.insert_items(things(*range(60)))
     client.put_events(snapshots(*range(40)))
-    client.train(["als", "userknn"])
+    client.train(["als", "userknn"], budget=0.0)
     before, profile = stored(client), client.get_user_profile("u1")
     answer = [hit.item_id for hit in client.recommend("u1", n=10).hits]
     assert rebuild_index(client.workspace) == 3

@@ -60,7 +60,7 @@ def user(sample: SampleStore) -> str:
 
 def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: str) -> None:
     first, before = _live(client), _ids(client, user)
-    report = client.train(["als", "covisitation"])
+    report = client.train(["als", "covisitation"], budget=0.0)
     assert report.version == _live(client) == first + 1
     assert report.models == ("als", "covisitation")
     assert sum(report.weights.values()) == pytest.approx(1.0)
@@ -81,7 +81,7 @@ def test_training_makes_a_version_and_rollback_goes_back(client: Client, user: s
 
 
 def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, user: str, sample: SampleStore) -> None:
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     side = client.workspace.snapshots.latest().item_features
     assert side is not None
     items = sample.items[:200]
@@ -108,7 +108,7 @@ def test_answers_know_what_behaviour_says_of_item_user_and_pair(client: Client, 
 
 def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> None:
     live, someone = _live(client), "between-swaps"
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     new = _live(client)
     assert new != live
     client.put_events(Event(event_type="view", user_id=someone, item_id="p0001", timestamp=datetime.now(UTC)))
@@ -119,7 +119,7 @@ def test_events_between_swaps_are_in_the_profile_after_them(client: Client) -> N
 
 
 def test_named_models_alone_are_served(client: Client, user: str) -> None:
-    report = client.train(["covisitation"])
+    report = client.train(["covisitation"], budget=0.0)
     assert report.models == ("covisitation",)
     assert dict(report.weights) == {"covisitation": 1.0}
     metadata = client.workspace.snapshots.latest().metadata
@@ -130,7 +130,7 @@ def test_named_models_alone_are_served(client: Client, user: str) -> None:
 
 def test_only_the_version_before_is_kept_and_can_be_dropped(client: Client) -> None:
     live = _live(client)
-    report = client.train(["covisitation"])
+    report = client.train(["covisitation"], budget=0.0)
     assert _numbers(client) == [live, report.version]
     assert models_folder(client.settings, report.version).exists()
     with pytest.raises(IndexStateError, match="is live"):
@@ -182,8 +182,8 @@ def test_readers_and_writers_see_no_error_while_it_trains(
     for thread in threads:
         thread.start()
     try:
-        client.train(["als", "covisitation"])
-        client.train(["covisitation"])
+        client.train(["als", "covisitation"], budget=0.0)
+        client.train(["covisitation"], budget=0.0)
     finally:
         done.set()
         for thread in threads:
@@ -200,7 +200,7 @@ def test_an_event_of_a_client_that_has_not_seen_the_swap_is_in_the_new_profiles(
     event = Event(event_type="view", user_id="late-writer", item_id="p0001", timestamp=datetime.now(UTC))
     with Client(settings=client.settings) as other:
         before = other.workspace.snapshots.current().metadata.version
-        report = client.train(["covisitation"])
+        report = client.train(["covisitation"], budget=0.0)
         assert other.workspace.snapshots.current().metadata.version == before
         assert other.put_events(event).added == 1
         assert other.workspace.snapshots.current().metadata.version == report.version
@@ -216,7 +216,7 @@ def test_items_that_came_meanwhile_are_in_the_new_version(client: Client, monkey
         check(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(publish, "_check", meanwhile)
-    client.train(["covisitation"])
+    client.train(["covisitation"], budget=0.0)
     hits = client.search("zanzibar snorkel").hits
     assert hits[0].item_id == "late-item"
     assert not client.titles(["p0199"])
@@ -232,7 +232,7 @@ def test_a_failure_in_the_middle_leaves_the_live_version_alone(
 
     monkeypatch.setattr(publish, "_check", fail)
     with pytest.raises(IndexStateError, match="It isn't right"):
-        client.train(["als"])
+        client.train(["als"], budget=0.0)
     assert _live(client) == live
     assert _numbers(client) == numbers
     names = {path.name for path in models_folder(client.settings, 1).parent.iterdir()}
@@ -240,7 +240,7 @@ def test_a_failure_in_the_middle_leaves_the_live_version_alone(
     assert not [name for name in client.workspace.es.indices.get(index=f"{client.settings.index}*") if f"{live + 1:06d}" in name]
     assert _ids(client, user) == before
     monkeypatch.undo()
-    assert client.train(["covisitation"]).version == live + 1
+    assert client.train(["covisitation"], budget=0.0).version == live + 1
 
 
 def test_an_unknown_model_is_refused_before_anything_is_done(client: Client) -> None:
@@ -322,6 +322,6 @@ def test_where_models_are_lost_others_can_be_trained(client: Client, user: str) 
     shutil.rmtree(models_folder(client.settings, _live(client)))
     with Client(settings=client.settings) as other:
         with pytest.raises(ModelError):
-            other.train(["als"], add=True)
-        other.train(["covisitation"])
+            other.train(["als"], add=True, budget=0.0)
+        other.train(["covisitation"], budget=0.0)
         assert other.recommend(user).hits
