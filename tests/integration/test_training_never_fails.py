@@ -12,7 +12,7 @@ import pytest
 from es_recsys import Client, Event, Item, Settings
 from es_recsys.errors import ModelError
 from es_recsys.models import CoVisitation, UserKNN
-from es_recsys.training import model_selection, publish, train_version
+from es_recsys.training import publish, train_version, trial_time
 from es_recsys.training import train as training
 
 pytestmark = pytest.mark.engine
@@ -44,7 +44,7 @@ def client(module_settings: Callable[..., Settings]) -> Iterator[Client]:
 
 
 def test_titles_that_share_no_words_end_with_models_in_service(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_selection, "_ALWAYS", 99)  # every model is tried, however slow the machine
+    monkeypatch.setattr(trial_time, "_ALWAYS", 99)  # every model is tried, however slow the machine
     report = client.train(budget=0.0)
     assert report.models and "lsa" not in report.models
     assert any(line.startswith("lsa is left out. ") for line in report.chosen)

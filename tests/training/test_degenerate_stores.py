@@ -20,6 +20,7 @@ from es_recsys.models.ease import EASE
 from es_recsys.models.lsa import LSA
 from es_recsys.models.popularity import Popularity
 from es_recsys.training import model_selection as module
+from es_recsys.training import trial_time
 from es_recsys.training.model_selection import Selection, TrainSpec, select
 from es_recsys.training.validation import Validation
 
@@ -29,7 +30,7 @@ USERS, ITEMS, EACH = 80, 40, 6
 @pytest.fixture(autouse=True)
 def every_model_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However little time there is."""
-    monkeypatch.setattr(module, "_ALWAYS", 99)
+    monkeypatch.setattr(trial_time, "_ALWAYS", 99)
 
 
 def store(
