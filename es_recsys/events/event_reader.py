@@ -91,9 +91,11 @@ class EventReader:
 
     def _select(self) -> sa.Select[Any]:
         """Return the columns of a StoredEvent, by the scale that ratings are on now."""
+        return self._select_by(self._scale_now())
+
+    def _scale_now(self) -> RatingScale:
         with self._database.reading() as connection:
-            kept = connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar()
-        return self._select_by(_scale(kept))
+            return _scale(connection.execute(sa.select(STORES.c.settings).where(STORES.c.store == self._store)).scalar())
 
     def _select_by(self, scale: RatingScale) -> sa.Select[Any]:
         if scale not in self._queries:
@@ -144,10 +146,9 @@ class EventReader:
 
     def rows(self, actor: str, after: int, limit: int | None) -> list[StoredEvent]:
         """Return the actor's events with a row above `after`, in row order."""
-        event = EVENTS.c
-        query = self._select().where(event.actor == actor, event.row_no > after).order_by(event.row_no).limit(limit)
+        query = self._select_of_actor(self._scale_now()).limit(limit)
         with self._database.reading() as connection:
-            return [_event(row) for row in connection.execute(query)]
+            return [_event(row) for row in connection.execute(query, {"actor": actor, "after": after})]
 
     def scan(self, after: int, event_type: str | None = None) -> Iterator[StoredEvent]:
         """Yield all events with a row above `after`, in row order. event_type: only those of this type."""

@@ -142,7 +142,8 @@ def tune(policy: RankingPolicy, judged: Sequence[Judged], rng: np.random.Generat
     drawn = rng.permutation(len(judged))
     held = max(round(len(drawn) * HELD_OUT), 5)
     chooses, checks = (_judged_scores([judged[i] for i in part]) for part in (drawn[held:], drawn[:held]))
-    boosts = {name: policy.text_matching.boosts.get(name, 0.0) for name in CLAUSES}
+    in_force = policy.text_matching.boosts
+    boosts = {name: in_force.get(name, 0.0) for name in CLAUSES}
     weights = {name: w for name, w in query_weights(policy).items() if name in chooses.retrievers or name == LEXICAL}
     found_boosts, found_weights = best_weights(chooses, boosts, weights)
     before, after = (float(checks.ndcg(*one).mean()) for one in ((boosts, weights), (found_boosts, found_weights)))
