@@ -20,7 +20,7 @@ PACKAGE = "es_recsys.models"
 SHARED = {f"{PACKAGE}.base", f"{PACKAGE}.types"}
 PAGE = ROOT / "docs" / "techniques.md"
 LIMIT = 4
-TOOLS = ("cooccurrence", "data_digest", "features.aggregates", "linear_algebra", "sequences", "torch_training")
+TOOLS = ("cooccurrence", "data_digest", "features.aggregates", "linear_algebra", "sequences", "torch_functions", "torch_training")
 """Modules of the package beside models/ that count, digest, decompose, batch and train for them."""
 BEGIN, END = "<!-- model files -->", "<!-- end of model files -->"
 

@@ -22,6 +22,7 @@ from es_recsys.models.base import TrainingCallback, unit
 from es_recsys.models.sasrec.config import SASRecConfig
 from es_recsys.models.sasrec.network import encode
 from es_recsys.sequences import UserSequences, batches, user_sequences
+from es_recsys.torch_functions import dropout, logsumexp_of_candidates
 from es_recsys.torch_training import Checkpoint, host, place_on, run_epochs, training
 
 __all__ = ["ItemEmbedding", "Learned", "Network", "content_projection", "initial_vectors", "train", "training_sequences"]
@@ -155,7 +156,7 @@ class _TorchOperations:
 
     def dropout(self, x: Tensor) -> Tensor:
         """Return x with the share dropped that was asked for."""
-        return functional.dropout(x, self._dropout)
+        return dropout(x, self._dropout)
 
 
 def training_sequences(data: Interactions, ordered: bool, rng: np.random.Generator) -> UserSequences:
@@ -191,7 +192,6 @@ def content_projection(
 
 _WARM_UP_STEPS = 100
 _MAX_GRADIENT_NORM = 5.0
-_NEVER = -1e4
 # Of few items fewer candidates do, and a step takes as long as there are candidates: of the batch, and drawn evenly, one for so
 # many items at most, where that isn't few.
 _ITEMS_PER_CANDIDATE, _FEW_CANDIDATES = 8, 256
@@ -286,7 +286,7 @@ class _Training:
         weights = [value for value in self._network.parameters() if value.dim() > 1]
         others = [value for value in self._network.parameters() if value.dim() <= 1]
         groups = [{"params": weights, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
+        optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
 
         def epoch(number: int) -> tuple[dict[str, float], float | None]:
             metrics = {"loss": self._epoch(optimiser, number)}
@@ -354,9 +354,9 @@ class _Training:
         # The one of the padding may have no chance.
         corrections = self._on(-np.log(np.maximum(-np.expm1(-odds), 1e-12)).astype(np.float32))
         scores = (h * functional.embedding(wanted, table)).sum(dim=1) + corrections[wanted]
-        others = torch.addmm(corrections[at], h, functional.embedding(at, table).T)
-        others = others.masked_fill_(self._on(_in_window(items, pool)[np.nonzero(inside)[0]]), _NEVER)
-        losses = functional.softplus(torch.logsumexp(others, dim=1) - scores)
+        known = self._on(_in_window(items, pool)[np.nonzero(inside)[0]])
+        others = logsumexp_of_candidates(h, functional.embedding(at, table), corrections[at], known)
+        losses = functional.softplus(others - scores)
         weights = self._on(strengths[:, 1:][inside])
         return (losses * weights).sum() / weights.sum(), float(weights.sum())
 
