@@ -108,7 +108,7 @@ def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[s
 
 
 def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
-    """Return the policy for a window: no hit stands for its variants, and no learned ranking knows their words.
+    """Return the policy for a window: no hit stands for its variants, and a learned ranking is one of windows.
 
     Where `tune weights` chose how windows are weighed, they are. Else their score counts for all that would match a query of
     words, so that a person counts as much as in a search of our own.
@@ -120,7 +120,8 @@ def policy_of_window(policy: RankingPolicy) -> RankingPolicy:
         matching = math.fsum(table.get(retriever, 0.0) for retriever in _matching_words(policy))
         weights[name] = {**weights.get(name, {}), LEXICAL: matching}
     weights |= {kind: weights[own] for kind, own in WINDOW_TABLES.items() if own in weights}
-    return replace(policy, settings=settings, retriever_weights=weights, collapse=False, rankers={}, logs_features=False)
+    rankers = {name: ranker for name, ranker in policy.rankers.items() if name == "window"}
+    return replace(policy, settings=settings, retriever_weights=weights, collapse=False, rankers=rankers)
 
 
 def _matching_words(policy: RankingPolicy) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from es_recsys.forward_index import ForwardIndex
 from es_recsys.search.exploration import RERANK_DEPTH
 from es_recsys.search.local_scores import local_scores
 from es_recsys.search.request import RankingPolicy, Request, UserState, retrieval_depth
@@ -106,6 +107,15 @@ class ScoredCandidates:
     def source(self, row: int) -> Mapping[str, Any]:
         source: Mapping[str, Any] = self.document(row).get("_source", {})
         return source
+
+    def with_stored(self, forward: ForwardIndex, rows: Sequence[int]) -> ScoredCandidates:
+        """Return the candidates with the documents that the forward index has of rows, too, perhaps as of a moment ago."""
+        ids = [self.table.item_ids[row] for row in rows]
+        there = forward.rows(ids)
+        found = [item_id for item_id, row in zip(ids, there.tolist(), strict=True) if row >= 0]
+        documents = zip(found, forward.documents(there[there >= 0]), strict=True)
+        stored = {item_id: {"_id": item_id, "_source": source} for item_id, source in documents}
+        return replace(self, documents={**self.documents, **stored})
 
 
 def build_candidates(request: Request, user: UserState, policy: RankingPolicy, results: RetrievalResults) -> CandidateTable:

@@ -67,10 +67,13 @@ def reveals_rank(name: str) -> bool:
 
 
 def feature_request(request: Request, user: UserState, policy: RankingPolicy) -> FeatureRequest | None:
-    """Return the features that need the second request: those of the learned ranking, all where the settings log them."""
+    """Return the features that need the second request: those of the learned ranking, all where the settings log them.
+
+    In a window of a caller's hits only the base features are logged: what it found are no matches of our own clauses.
+    """
     ranker, _ = ranker_of(request, user, policy)
     needed = None if ranker is None else ranker.feature_request
-    if not (policy.logs_answers and policy.settings.log_features):
+    if request.by_body or not (policy.logs_answers and policy.settings.log_features):
         return needed
     return FeatureRequest(WINDOW) if needed is None else replace(needed, names=None)
 

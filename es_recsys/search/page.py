@@ -16,13 +16,14 @@ from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
-from es_recsys.search.features import Column, base_features, extract_features
+from es_recsys.search.features import Column, base_features, extract_features, part_of
 from es_recsys.search.personal_ranking import personal_ranker, search_features
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
 from es_recsys.search.rerank.pipeline import rerank
 from es_recsys.search.retrieval_results import MATCHES
+from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import (
     ScoringRequest,
     ScoringResponses,
@@ -38,6 +39,9 @@ __all__ = ["RANKING", "PageOrder", "build_page", "order_page", "window_features"
 
 RANKING = "ranking"
 """What `degraded` names where a learned ranking can't be used."""
+
+# Parts of features that a hit has by what it was found with alone.
+_OF_QUERY = frozenset({LEXICAL, "query", "sum"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +93,9 @@ def order_page(
     """
     found = scoring.parse(responses)
     scored = resolve_scores(policy, scoring, found)
+    stored_alone = policy.forward if request.by_body and scoring.documents is None else None
+    if stored_alone is not None and scoring.features is not None:
+        scored = scored.with_stored(stored_alone, _orderable(scored, scoring.features.window))
     window, features = window_features(request, user, policy, scoring, scored)
     ranker, unusable = ranker_of(request, user, policy)
     personal = personal_ranker(request, user, policy, scoring.results)
@@ -100,8 +107,9 @@ def order_page(
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
     rows = shown.order[request.offset : request.end]
-    stored = stored_documents(policy, scoring, scored, rows)
-    documents = page_documents_body(scoring, scored, rows) if stored is None else None
+    stored = stored_documents(policy, scoring, scored, rows) if stored_alone is None else scored.with_stored(stored_alone, rows)
+    is_read = stored is None or (stored_alone is not None and scoring.content_field is not None)
+    documents = page_documents_body(scoring, scored, rows) if is_read else None
     scored = scored if stored is None else stored
     failed = (*((RANKING,) if unusable else ()), *scoring.results.degraded, *((RANKING,) if lost else ()))
     return PageOrder(scoring, found, scored, learned, shown, rows, window, features, documents, failed)
@@ -116,7 +124,7 @@ def build_page(
     rows, columns = order.window, order.features
     is_logged = policy.logs_answers and policy.logs_features
     if is_logged and scoring.features is None:
-        rows, columns = page, base_features(request, user, policy, scored, page)
+        rows, columns = page, _known_of(request, scored, page, base_features(request, user, policy, scored, page))
     logged = _known_features(columns, rows, page) if is_logged else {}
     history = history_vectors(order.found.history, scoring.content_field)
     hits = []
@@ -146,10 +154,20 @@ def window_features(
     request: Request, user: UserState, policy: RankingPolicy, scoring: ScoringRequest, scored: ScoredCandidates
 ) -> tuple[list[int], dict[str, Column]]:
     """Return the rows of the window, best first by weighted sum, and their features; none where none are requested."""
-    if scoring.features is None or not scored.documents:
+    if scoring.features is None or not (scored.documents or request.by_body):
         return [], {}
     rows = _orderable(scored, scoring.features.window)
-    return rows, extract_features(request, user, policy, scored, rows, scoring.features)
+    return rows, _known_of(request, scored, rows, extract_features(request, user, policy, scored, rows, scoring.features))
+
+
+def _known_of(
+    request: Request, scored: ScoredCandidates, rows: Sequence[int], columns: Mapping[str, Column]
+) -> dict[str, Column]:
+    """Return features (n,) of rows without those of a caller's hits that the store lacks, but for how they match the query."""
+    unknown = [scored.table.item_ids[row] not in scored.documents for row in rows] if request.by_body else []
+    if not any(unknown):
+        return dict(columns)
+    return {name: column if part_of(name) in _OF_QUERY else np.where(unknown, np.nan, column) for name, column in columns.items()}
 
 
 def _orderable(scored: ScoredCandidates, window: int) -> list[int]:

@@ -12,7 +12,6 @@ Its features are known by then or in the forward index, so it needs no request.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -56,20 +55,10 @@ def search_features(
     Those of `light_features`, and each retriever's score over the best of these. Ranks are left out: which retriever is asked for
     its items differs from search to search.
     """
-    light = light_features(request, user, policy, _with_titles(policy, scored, rows), rows)
+    assert policy.forward is not None
+    light = light_features(request, user, policy, scored.with_stored(policy.forward, rows), rows)
     found = {name: column for name, column in light.items() if not name.endswith("/rank")}
     scores = scored.table.scores[list(rows)]
     best = np.maximum(scores.max(axis=0, initial=0.0), 1e-9)
     names = [each.retriever.name for each in scored.table.retrievers]
     return found | {f"{name}/relative": scores[:, column] / best[column] for column, name in enumerate(names)}
-
-
-def _with_titles(policy: RankingPolicy, scored: ScoredCandidates, rows: Sequence[int]) -> ScoredCandidates:
-    """Return the candidates with the documents of rows that the forward index has, perhaps as of a moment ago."""
-    forward = policy.forward
-    assert forward is not None
-    ids = [scored.table.item_ids[row] for row in rows]
-    there = forward.rows(ids)
-    found = [item_id for item_id, row in zip(ids, there.tolist(), strict=True) if row >= 0]
-    documents = zip(found, forward.documents(there[there >= 0]), strict=True)
-    return replace(scored, documents={item_id: {"_id": item_id, "_source": source} for item_id, source in documents})

@@ -201,7 +201,13 @@ class RankingPolicy:
 
 
 def situation(request: Request, user: UserState) -> str:
-    """Return "query" where something is asked, "no_query" for a known user who asks nothing, else "new_user"."""
+    """Return what a ranking is learned for.
+
+    That is "window" where a body of the caller's asks, "query" where words or the like do, "no_query" for a known user who asks
+    nothing, else "new_user".
+    """
+    if request.by_body:
+        return "window"
     if request.has_query:
         return "query"
     return "no_query" if user.is_known else "new_user"
@@ -216,7 +222,8 @@ def retrieval_depth(request: Request, policy: RankingPolicy) -> int:
 def ranker_of(request: Request, user: UserState, policy: RankingPolicy) -> tuple[Ranker | None, bool]:
     """Return the learned ranking of the situation, None for the weighted sum; and whether there is one that can't be used."""
     kind = situation(request, user)
-    if kind not in policy.rankers or policy.settings.fusion != "weighted" or (request.has_query and not request.text):
+    has_words = request.has_text or request.by_body or not request.has_query
+    if kind not in policy.rankers or policy.settings.fusion != "weighted" or not has_words:
         return None, False
     ranker = policy.rankers[kind]
     return ranker, ranker is None

@@ -140,7 +140,9 @@ def build_scoring_request(
     missing_scores = _missing_scores(policy, table, rows)
     history = _history_body(user, policy, content_field) if request.explain and content_field else None
     total = _known_total(request, policy, results)
-    ordered_by_documents = features is not None or request.orders_by_content
+    # Of a window the forward index has all that there is.
+    is_stored = request.by_body and policy.forward is not None
+    ordered_by_documents = (features is not None and not is_stored) or request.orders_by_content
     is_sent = bool(missing_scores) or (request.has_query and total is None) or history is not None
     early = ordered_by_documents or (is_sent and len(rows) <= _MAX_DOCUMENTS)
     ids = [table.item_ids[row] for row in rows]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -23,9 +24,11 @@ from es_recsys.search.body_window import (
     with_id_field,
     without_field,
 )
-from es_recsys.search.page import build_page, order_page
+from es_recsys.search.page import PageOrder, build_page, order_page
 from es_recsys.search.query_dsl import Response, hits_of
 from es_recsys.search.request import RankingPolicy, Request, UserState
+from es_recsys.search.rerank.learned_ranking import BASE as LEARNED_BASE
+from es_recsys.search.rerank.learned_ranking import BELOW_WINDOW
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import build_scoring_request
 from es_recsys.serving.operations import Flow, MultiGet, MultiSearch, Search
@@ -137,7 +140,7 @@ def _ordered(
     responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
     order = order_page(request, user, policy, scoring, responses)
     documents = None
-    if request.explain and order.documents is not None:
+    if order.documents is not None and (request.explain or (policy.logs_answers and policy.logs_features)):
         documents = (yield MultiSearch(index, (order.documents,)))[0]
     elif order.documents is not None:
         order = replace(order, documents=None)  # hits have theirs
@@ -148,17 +151,38 @@ def _ordered(
         for rank in range(max(WINDOW, page.offset), min(len(hits), page.offset + page.n))
         if not excluded[rank]
     ]
-    inside = [_shown(replace(hit, item_id=ids[ranks[hit.item_id]]), hits[ranks[hit.item_id]]) for hit in ranking.hits]
+    placed = [(ranks[hit.item_id], _above_the_rest(hit, order)) for hit in ranking.hits]
+    inside = [_shown(replace(hit, item_id=ids[rank]), hits[rank]) for rank, hit in placed]
     rest = [
         _shown(Hit(ids[rank], score, page.offset + number, {LEXICAL: score}), hits[rank])
         for number, (rank, score) in enumerate(beyond, start=len(inside) + 1)
     ]
-    shown = [(ranks[hit.item_id], hit.score) for hit in ranking.hits] + beyond
-    best = max(order.learned.scores.values(), default=response["hits"].get("max_score"))
+    shown = [(rank, hit.score) for rank, hit in placed] + beyond
+    learned = order.learned
+    best = max(learned.scores.values()) - learned.offset if learned.scores else response["hits"].get("max_score")
     answer = ordered_response(response, shown, best)
     # That the store lacks a document is nothing to an answer that shows another's.
     degraded = tuple(name for name in ranking.degraded if name != "sources")
     return BodyAnswer(replace(ranking, hits=(*inside, *rest), total=_total(response), degraded=degraded), answer)
+
+
+def _above_the_rest(hit: Hit, order: PageOrder) -> Hit:
+    """Return a hit with what a learned ranking says of it above all that it doesn't order, which keep the scores that they have.
+
+    One that the store lacks is placed by its own score, which stays its only part.
+    """
+    learned = order.learned
+    if learned.ranker is None:
+        return hit
+    row = bisect_left(order.scored.table.item_ids, hit.item_id)
+    if row not in learned.position:
+        parts = {name: part for name, part in hit.parts.items() if name != BELOW_WINDOW}
+        return replace(hit, parts=parts, score=order.scored.totals[row])
+    score = hit.score - learned.offset
+    if hit.item_id not in order.scored.documents:
+        return replace(hit, parts={LEXICAL: score}, score=score)
+    parts = {**hit.parts, LEARNED_BASE: hit.parts.get(LEARNED_BASE, 0.0) - learned.offset}
+    return replace(hit, parts=parts, score=score)
 
 
 def _search(index: str, body: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
@@ -186,7 +210,9 @@ def _shown(hit: Hit, theirs: Mapping[str, Any]) -> Hit:
     """Return the hit as its own document has it."""
     source = theirs.get("_source", {})
     title = source.get("title")
-    parts = {BASE if name == LEXICAL else name: part for name, part in hit.parts.items()}
+    parts = {name: part for name, part in hit.parts.items() if name != LEXICAL}
+    if LEXICAL in hit.parts:  # what a learned ranking reads of the query has that name, too
+        parts = {BASE: parts.pop(BASE, 0.0) + hit.parts[LEXICAL], **parts}
     return replace(hit, parts=parts, source=source, title=title if isinstance(title, str) else hit.title)
 
 

@@ -39,7 +39,7 @@ from es_recsys.vector_fields import is_encoder_field
 __all__ = ["Outcome", "RankingReport", "encoder_spaces", "read_most", "serve_ranking", "train_ranking"]
 
 
-SITUATIONS = ("query", "no_query", "new_user")
+SITUATIONS = ("query", "no_query", "new_user", "window")
 _LEAST_JUDGED = 20
 _LEAST_LOGGED = 100
 _LEVEL = 0.05

@@ -9,10 +9,14 @@ import pytest
 from elasticsearch import Elasticsearch
 from elasticsearch.helpers import bulk
 
-from es_recsys import AsyncClient, Client, Event, Item, Query
+from es_recsys import Answer, AsyncClient, Client, Event, Item, Query
 from es_recsys.errors import InputError
+from es_recsys.query import Hit
 from es_recsys.search.body_window import WINDOW, page_of_body
+from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
+from es_recsys.training.lambdamart import LambdaMARTConfig
+from es_recsys.training.train_ranking import train_ranking
 
 pytestmark = pytest.mark.engine
 
@@ -240,3 +244,58 @@ async def test_other_ways_to_ask_answer_alike(adopted: tuple[Settings, str], cli
     for answer in (many[0], many[2], found):
         assert not isinstance(answer, Exception)
         assert [hit.item_id for hit in answer.hits] == expected
+
+
+def test_what_people_took_of_windows_orders_them(
+    client: Client, adopted: tuple[Settings, str], es: Elasticsearch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People click the longest title of those shown: trees learn it from the log, of windows alone."""
+    pytest.importorskip("lightgbm")
+    name, work, now = adopted[1], client.workspace, client.workspace.now()
+
+    def query(user: int, **page: int) -> Query:
+        body = {**BODY, "query": {"match": {"title": f"{KINDS[user % 4]} shirt"}}, "size": 10, **page}
+        return Query(text="shirt", body=body, source_index=name, user_id=f"u{user % 12}")
+
+    def ask(user: int, **page: int) -> Answer:
+        return client.execute(query(user, **page))
+
+    def length(hit: Hit) -> int:
+        return len(str(hit.source["title"]))
+
+    clicks = []
+    for number, answer in enumerate(client.execute_many(query(user, **{"from": user % 60}) for user in range(120))):
+        assert isinstance(answer, Answer)
+        taken = max(answer.hits, key=length).item_id
+        clicks.append(Event(event_type="click", user_id=f"c{number % 10}", item_id=taken, query_id=answer.answer_id))
+    client.put_events(clicks)
+    trees = LambdaMARTConfig(trees=20, steps=2, num_leaves=7, max_depth=4, learning_rate=0.2, min_data_in_leaf=10, folds=3)
+    (outcome,) = train_ranking(work, trees=trees).outcomes
+    assert (outcome.situation, outcome.kept) == ("window", True) and outcome.after > outcome.before + 0.1
+
+    before = client.search("shirt", user_id="u0")
+    assert "base" not in before.hits[0].parts, "a search of our own has no learned ranking"
+    es.index(index=name, id="new", document={"code": "new", "title": "red shirt", "colour": "red", "rank": 0}, refresh=True)
+    monkeypatch.setattr(Workspace, "now", staticmethod(lambda: now))  # trees read how long something is ago
+    try:
+        whole = ask(0, size=COUNT + 1)
+        assert not whole.ranking.degraded and whole.response is not None
+        assert [hit["_score"] for hit in whole.response["hits"]["hits"]] == [hit.score for hit in whole.hits]
+        assert whole.response["hits"]["max_score"] == whole.hits[0].score
+        for hit in whole.hits:
+            assert hit.score == pytest.approx(sum(hit.parts.values()))
+        ordered, rest = whole.hits[:100], whole.hits[100:]
+        assert sum(length(hit) for hit in ordered[:10]) > sum(length(hit) for hit in ordered[-10:])
+        assert any("title" in hit.parts and "base" in hit.parts for hit in ordered)
+        assert all("base" not in hit.parts and "query" in hit.parts for hit in rest)
+        assert min(hit.score for hit in ordered) >= max(hit.score for hit in rest) - 1e-9
+        unknown = next(hit for hit in whole.hits if hit.item_id == "new")
+        assert list(unknown.parts) == ["query"]
+        assert [hit.item_id for at in (0, 7, 95, 190) for hit in ask(0, **{"from": at, "size": 7}).hits] == [
+            hit.item_id for at in (0, 7, 95, 190) for hit in whole.hits[at : at + 7]
+        ]
+        theirs = _plain(es, name, BODY)
+        neutral = client.search("shirt", body=BODY, source_index=name, user_id="u0", personalization=0.0)
+        assert _without_time(neutral.response) == _without_time(theirs)
+    finally:
+        es.delete(index=name, id="new", refresh=True)
