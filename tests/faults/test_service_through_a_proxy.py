@@ -116,6 +116,66 @@ def test_what_elasticsearch_refuses_to_the_caller_is_refused_in_its_words(serve:
         assert client.post(path, json=PERSONAL, headers={"authorization": "ApiKey other"}).headers["x-es-recsys"] == "personal"
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "sent"),
+    [
+        (401, "unable to authenticate with provided credentials: api key is expired", "ApiKey expired"),
+        (401, "unable to authenticate user [u] for REST request", "Basic dTp3cm9uZw=="),
+        (403, "action [indices:data/read/search] is unauthorized for API key id [k]", "ApiKey narrow"),
+    ],
+)
+def test_credentials_that_are_refused_are_refused_in_each_form_of_a_search(
+    serve: Any, path: str, status: int, reason: str, sent: str
+) -> None:
+    error = {"root_cause": [], "type": "security_exception", "reason": reason}
+    refusal = {"error": error, "status": status}
+    challenge = 'Basic realm="security", charset="UTF-8"'
+
+    def refuse(method: str, target: str, reply: Any) -> Any:
+        if reply.authorization != sent:
+            return reply
+        if status == 403 and "_msearch" in target:  # which tells of each search by itself
+            body = {"took": 1, "responses": [refusal for _ in json.loads(reply.body)["responses"]]}
+            return replace(reply, body=json.dumps(body).encode())
+        headers = {**reply.headers, "www-authenticate": challenge}
+        return replace(reply, status=status, headers=headers, body=json.dumps(refusal).encode())
+
+    several = path.replace("_search", "_msearch")
+    lines = "".join(json.dumps(line) + "\n" for line in ({}, PERSONAL, {}, SHOES)).encode()
+    with serve(refuse) as client:
+        for body in (SHOES, PERSONAL):
+            found = client.post(path, json=body, headers={"authorization": sent})
+            assert (found.status_code, found.json()) == (status, refusal)
+            assert found.headers["www-authenticate"] == challenge
+        for _ in range(6):
+            headers = {"authorization": sent, "content-type": "application/x-ndjson"}
+            found = client.post(several, content=lines, headers=headers)
+            if status == 403:
+                assert (found.status_code, found.json()["responses"]) == (200, [refusal, refusal])
+            else:
+                assert (found.status_code, found.json()) == (status, refusal)
+        mine = client.post(several, content=lines, headers={**CALLER, "content-type": "application/x-ndjson"})
+        assert [each["status"] for each in mine.json()["responses"]] == [200, 200]
+        assert mine.json()["responses"][0]["_es_recsys"]["personal"] is True
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_where_the_services_own_key_is_refused_callers_get_their_own_answer(serve: Any, path: str, status: int) -> None:
+    refusal = {"error": {"type": "security_exception", "reason": "no", "root_cause": []}, "status": status}
+
+    def refuse(method: str, target: str, reply: Any) -> Any:
+        if reply.authorization != "ApiKey services":
+            return reply
+        return replace(reply, status=status, body=json.dumps(refusal).encode())
+
+    with serve(refuse) as client:
+        found = client.post(path, json=PERSONAL, headers=CALLER)
+        assert (found.status_code, found.headers["x-es-recsys"]) == (200, "fallback")
+        assert len(found.json()["hits"]["hits"]) == 10
+        assert client.get("/health/ready").status_code == 503
+        assert "services" not in found.text
+
+
 def test_a_ranking_that_takes_too_long_is_given_up_for_their_own_answer(serve: Any, path: str, es: Elasticsearch) -> None:
     with serve(lambda method, target, reply: reply, deadline_s=1e-6) as client:
         for why in ["TimeoutError"] * 5 + ["CircuitOpen"] * 2:
