@@ -71,8 +71,8 @@ class BodyPage:
 
 def page_of_body(body: Mapping[str, Any]) -> BodyPage:
     """Return the page of a body."""
-    offset, n = body.get("from", 0), body.get("size", _DEFAULT_SIZE)
-    if not all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in (offset, n)):
+    offset, n = _whole(body.get("from", 0)), _whole(body.get("size", _DEFAULT_SIZE))
+    if offset is None or n is None:
         return BodyPage(0, 0, "its from or size is no whole number")  # which Elasticsearch refuses
     reason = next((reason for key, reason in _ELSEWHERE.items() if key in body), "")
     if not reason and not _is_by_score(body.get("sort")):
@@ -190,6 +190,15 @@ def _without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:
     fields = {key: value for key, value in hit.get("fields", {}).items() if key != name}
     rest = {key: value for key, value in hit.items() if key != "fields"}
     return {**rest, "fields": fields} if fields else rest
+
+
+def _whole(number: Any) -> int | None:
+    """Return a whole number of 0 or more, also where it is a text or has a fraction of 0, as Elasticsearch does; else None."""
+    if isinstance(number, str) and number.isdecimal():
+        return int(number)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    return int(number) if number >= 0 and float(number).is_integer() else None
 
 
 def _is_by_score(sort: Any) -> bool:

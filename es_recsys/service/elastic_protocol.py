@@ -39,7 +39,8 @@ _JSON_TYPES = frozenset(
 _JSON_ANSWERS = ("*/*", "application/*", "application/json", "application/vnd.elasticsearch+json")
 _COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with=(\d+)", re.IGNORECASE)
 # What shapes the text of an answer, which is written anew here, or has no meaning for one search.
-_NOT_IN_FLOWS = frozenset({"pretty", "human", "error_trace", "from", "size", "max_concurrent_searches"})
+_IN_THE_BODY = frozenset({"from", "size", "docvalue_fields", "stored_fields"})  # of the query that the flows answer
+_NOT_IN_FLOWS = _IN_THE_BODY | {"pretty", "human", "error_trace", "max_concurrent_searches"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +78,14 @@ async def _search(request: Request, state: ServiceState, caller: Caller, index: 
         answered = _personal(one, outcome.answer)
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
         headers = {"x-elastic-product": "Elasticsearch", "content-type": accepted, _HOW: _how([answered])}
-        return Response(orjson.dumps(answered), 200, headers)
+        return Response(_written(answered, parameters), 200, headers)
     if one.has_media:
         raise _without_answer(outcome)
     found = await _send(request, state, "POST", path, orjson.dumps(one.body), parameters, kind, accepted)
     if found.status != 200:
         return _response(found, found.body, {_HOW: "passed-through"})
     answered = _neutral(one, outcome, orjson.loads(found.body), state)
-    return _response(found, orjson.dumps(answered), {_HOW: _how([answered])})
+    return _response(found, _written(answered, parameters), {_HOW: _how([answered])})
 
 
 async def msearch(request: Request, state: ServiceState, caller: Caller, index: str | None = None) -> Response:
@@ -130,7 +131,7 @@ async def _msearch(request: Request, state: ServiceState, caller: Caller, index:
         _one_of_many(one, outcome, by_number.get(number), state)
         for number, (one, outcome) in enumerate(zip(searches, outcomes, strict=True))
     ]
-    return _response(head, orjson.dumps({**theirs, "responses": responses}), {_HOW: _how(responses)})
+    return _response(head, _written({**theirs, "responses": responses}, parameters), {_HOW: _how(responses)})
 
 
 def _pairs(raw: bytes) -> list[tuple[bytes, bytes]]:
@@ -324,6 +325,11 @@ async def _send(
     target = path + (f"?{urlencode(parameters)}" if parameters else "")
     with state.metrics.stage("elasticsearch"):
         return await state.raw.send(method, target, headers, body, timeout_s=state.settings.search.timeout_s)
+
+
+def _written(answer: Mapping[str, Any], parameters: Mapping[str, str]) -> bytes:
+    """Return an answer as text, on lines of its own where `pretty` asks for that."""
+    return orjson.dumps(answer, option=orjson.OPT_INDENT_2 if parameters.get("pretty", "false") != "false" else 0)
 
 
 def _answer_type(request: Request) -> str:

@@ -142,7 +142,7 @@ def whole(body: Mapping[str, Any], name: str, default: int) -> int:
     """Return a whole number of a body that may stand in it as a text. Raises ServiceError."""
     value = body.get(name, default)
     try:
-        number = -1 if isinstance(value, bool | float) else int(value)
+        number = -1 if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()) else int(value)
     except (TypeError, ValueError):
         number = -1
     if number < 0:

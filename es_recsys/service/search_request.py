@@ -55,13 +55,24 @@ def read_search(
     if ext is None:
         return SearchRequest(rest, parameters, ext, ubi, None, None)
     caller.check_person(ext.user_id, ext.user_token, explain=bool(ext.explain))
-    query = _query(index, {**rest, **page}, ext, ubi)
+    query = _query(index, {**rest, **page, **_fields(rest, parameters)}, ext, ubi)
     reason = _of_nobody(ext)
     unread = _unread(index, parameters)
     if ext.has_media and unread is not None:
         raise ServiceError(400, "illegal_argument_exception", f"A picture or a sound finds nothing here: {unread}.")
     reason = reason or unread
     return SearchRequest(rest, parameters, ext, ubi, query if reason is None or ext.has_media else None, reason)
+
+
+def _fields(body: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of hits that the URL asks for, as a body does: beside its own doc values, in place of its stored ones."""
+    found: dict[str, Any] = {}
+    given = body.get("docvalue_fields", [])
+    if "docvalue_fields" in parameters and isinstance(given, list):
+        found["docvalue_fields"] = [*given, *filter(None, parameters["docvalue_fields"].split(","))]
+    if "stored_fields" in parameters:
+        found["stored_fields"] = parameters["stored_fields"].split(",")
+    return found
 
 
 def _query(index: str, body: Mapping[str, Any], ext: Extension, ubi: UbiExtension | None) -> Query:

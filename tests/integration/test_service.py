@@ -155,6 +155,39 @@ def test_what_cannot_be_personal_is_passed_through_and_says_so(
 _JSON = {"accept": "application/json", "content-type": "application/json"}
 
 
+@pytest.mark.parametrize("url", ["docvalue_fields=sku,maker&_source=false", "stored_fields=_none_", "stored_fields=_id,sku"])
+def test_fields_that_the_url_asks_for_are_in_a_personal_answer_as_well(
+    service: TestClient, sample: SampleStore, source: str, url: str
+) -> None:
+    neutral = service.post(f"/{source}/_search?{url}", json={**SHOES, "size": 200}).json()["hits"]["hits"]
+    mine = service.post(f"/{source}/_search?{url}", json={**_personal(sample.opposites[0].user_id), "size": 200}).json()
+    assert mine["_es_recsys"]["personal"] is (url != "stored_fields=_none_")
+    shown = [{**hit, "_score": 0} for hit in mine["hits"]["hits"]]
+    for hit in neutral:
+        assert {**hit, "_score": 0} in shown
+
+
+@pytest.mark.parametrize(("size", "first"), [("3", "1"), (3.0, 1.0)])
+def test_numbers_in_other_forms_are_those_of_a_page(
+    service: TestClient, sample: SampleStore, source: str, size: Any, first: Any
+) -> None:
+    user = sample.opposites[0].user_id
+    whole = service.post(f"/{source}/_search", json={**_personal(user), "size": 4}).json()
+    page = service.post(f"/{source}/_search", json={**_personal(user), "size": size, "from": first}).json()
+    assert page["_es_recsys"]["personal"] is True
+    assert _ids(page) == _ids(whole)[1:]
+
+
+def test_a_pretty_answer_has_lines(service: TestClient, sample: SampleStore, source: str) -> None:
+    personal = json.dumps(_personal(sample.opposites[0].user_id)).encode()
+    pair = {"content": b"{}\n" + personal + b"\n", "headers": {"content-type": "application/x-ndjson"}}
+    for path, sent in (("_search", {"json": json.loads(personal)}), ("_msearch", pair)):
+        for flag, is_pretty in (("?pretty", True), ("?pretty=true", True), ("?pretty=false", False), ("", False)):
+            found = service.post(f"/{source}/{path}{flag}", **sent)
+            assert found.headers["x-es-recsys"] == "personal"
+            assert (found.text.count("\n") > 20) is is_pretty
+
+
 def test_several_searches_at_once(service: TestClient, sample: SampleStore, source: str) -> None:
     user = sample.opposites[0].user_id
     lines = [{}, SHOES, {}, _personal(user), {}, _personal(user, personalization=0), {}, {"sort": ["name"]}]
