@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -13,7 +13,7 @@ from es_recsys.dataset import History
 from es_recsys.item_ids import ItemIds
 from es_recsys.linear_algebra import CSR
 from es_recsys.models.base import Model
-from es_recsys.models.types import NEW_ITEM_DISCOUNT, HistoryBatch, NewItems
+from es_recsys.models.types import NEW_ITEM_DISCOUNT, HistoryBatch, NewItems, ranges
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 
@@ -23,6 +23,8 @@ _MOST_KEPT = 10_000
 _MIXED = 200
 # Of a product that is there at once: 12 bytes each.
 _ENTRIES = 4_000_000
+# Entries that are summed and scores that are there at once, for a block of users: 20 bytes each at most.
+_PRODUCTS, _CELLS = 8_000_000, 4_000_000
 _MOST_NEW = 0.25
 
 
@@ -105,6 +107,34 @@ class Neighbours(Model):
         items = self._arrays["items"][at]
         values = self._arrays["values"][at] * np.repeat(self._event_weights(batch), lengths)
         return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
+
+    def scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
+        """Yield the scores of each user: a sparse product for a block of users, which takes a third of summing for each."""
+        if len(batch) == 1:
+            yield self._all_scores(batch)
+            return
+        entries = np.concatenate([[0], np.cumsum(np.diff(self._arrays["starts"])[batch.items])])[batch.starts]
+        users, begin = max(_CELLS // max(len(self.item_ids), 1), 1), 0
+        while begin < len(batch):
+            end = int(np.searchsorted(entries, entries[begin] + _PRODUCTS, side="right")) - 1
+            end = min(max(end, begin + 1), begin + users, len(batch))
+            part = batch.some(begin, end)
+            for user, scores in enumerate(self._product(part)):
+                yield of_liked(part.one(user), scores)
+            begin = end
+
+    def _product(self, batch: HistoryBatch) -> NDArray[np.float32]:
+        """Return the sums (u, n_items) of u histories, made as `_summed` makes them, in the same order."""
+        from scipy import sparse
+
+        distinct, rows = np.unique(batch.items, return_inverse=True)
+        at, sizes = ranges(self._arrays["starts"], distinct)
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        known = (self._arrays["values"][at].astype(np.float64), self._arrays["items"][at], starts)
+        events = (self._event_weights(batch), rows, batch.starts)
+        weights = sparse.csr_matrix(events, shape=(len(batch), len(distinct)))
+        found = weights @ sparse.csr_matrix(known, shape=(len(distinct), len(self.item_ids)))
+        return np.asarray(found.toarray(), np.float32)
 
     def _contributions(self, batch: HistoryBatch, item_idx: NDArray[np.int64]) -> NDArray[np.float64]:
         starts = self._arrays["starts"]

@@ -11,7 +11,8 @@ import pytest
 
 from es_recsys.cooccurrence import CooccurrenceConfig
 from es_recsys.dataset import History, Interactions
-from es_recsys.models import CoVisitation, CoVisitationConfig
+from es_recsys.models import CoVisitation, CoVisitationConfig, Model, neighbours
+from es_recsys.models.types import HistoryBatch
 
 Make = Callable[..., Interactions]
 RNG = np.random.default_rng(0)
@@ -110,6 +111,22 @@ def test_a_history_is_a_signed_sum_that_forgets(interactions: Make) -> None:
 def test_a_place_counts_events_on_unknown_items_too(interactions: Make) -> None:
     model = fitted(interactions({"u": ["a", "x"]}), CooccurrenceConfig(user_power=0), half_life=1)
     assert model.score(History.of(["a", "?", "?"]), ["x"])[0] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("products", [1, 40, 8_000_000])
+def test_a_block_of_users_gets_what_each_gets_alone(interactions: Make, monkeypatch: pytest.MonkeyPatch, products: int) -> None:
+    rng = np.random.default_rng(1)
+    ids = [f"i{number:02d}" for number in range(40)]
+    model = CoVisitation(BARE).fit(interactions({f"u{user}": rng.choice(ids, 9).tolist() for user in range(30)}), RNG)
+    liked = [History.of(rng.choice(ids, size).tolist()) for size in (7, 0, 1, 30)]
+    mixed = [History(one.item_ids, rng.choice([-1.0, 2.0], len(one.item_ids)).astype(np.float32), one.ages) for one in liked]
+    disliked = History(("i03",), np.array([-1], np.float32), np.zeros(1))
+    batch = HistoryBatch.of([*liked, History.of(["unknown"]), *mixed, disliked, History()], model.item_ids)
+    monkeypatch.setattr(neighbours, "_PRODUCTS", products)
+    together = list(model.scores_of_users(batch))
+    for user, alone in enumerate(Model.scores_of_users(model, batch)):
+        np.testing.assert_array_equal(together[user], alone)
+    assert len(together) == len(batch)
 
 
 @pytest.mark.parametrize("half_life", [3.0, math.inf])

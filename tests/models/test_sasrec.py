@@ -17,6 +17,7 @@ from es_recsys.errors import MissingExtra, ModelError
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.sasrec.network import sequence_states
+from es_recsys.models.types import HistoryBatch
 
 Make = Callable[..., Interactions]
 ITEMS = 30
@@ -102,9 +103,27 @@ def test_what_is_disliked_is_taken_off(model: SASRec) -> None:
     np.testing.assert_allclose(np.asarray(both), mixed, rtol=1e-4, atol=1e-6)
 
 
+def test_dislikes_alone_make_no_vector(model: SASRec) -> None:
+    disliked = History(("i09", "i03"), np.array([-2, -1], np.float32), np.zeros(2))
+    assert model.user_vector(disliked) is None
+    together = model.user_vectors(HistoryBatch.of([disliked, History.of(["i03"])], model.item_ids))
+    assert together.any(axis=1).tolist() == [False, True]
+
+
 def test_the_same_item_several_times_in_a_row_is_one_event(model: SASRec) -> None:
     once, often = (model.user_vector(History.of(known)) for known in (["i03", "i04"], ["i03", "i03", "i04", "i04", "i04"]))
     np.testing.assert_array_equal(np.asarray(once), np.asarray(often))
+
+
+def test_many_histories_are_read_as_each_alone(model: SASRec) -> None:
+    rng = np.random.default_rng(4)
+    known = [rng.choice(["i03", "i04", "i05", "i09", "nothing"], size).tolist() for size in (*rng.integers(0, 20, 300), 0)]
+    weights = [rng.choice([-1.0, 1.0, 2.0], len(one)).astype(np.float32) for one in known]
+    histories = [History(tuple(one), own, np.zeros(len(one))) for one, own in zip(known, weights, strict=True)]
+    together = model.user_vectors(HistoryBatch.of(histories, model.item_ids))
+    for history, vector in zip(histories, together, strict=True):
+        alone = model.user_vector(history)
+        np.testing.assert_allclose(vector, np.zeros_like(vector) if alone is None else alone, rtol=1e-4, atol=1e-6)
 
 
 def test_only_the_newest_are_read(model: SASRec) -> None:

@@ -21,7 +21,7 @@ from es_recsys.models.types import HistoryBatch
 
 __all__ = ["SASRec"]
 
-_BLOCK = 64
+_BLOCK, _READ = 16, 256
 # Of a history the newest events are looked at for explanations; those before hardly count, and every one costs a state.
 _EXPLAINED = 20
 _NETWORK = "net."
@@ -119,30 +119,36 @@ class SASRec(FactorModel):
         return SASRecConfig(dims=128, ordered=ordered)
 
     def user_vectors(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        rows, sequences = [], []
-        users = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32)
-        for user in range(len(batch)):
-            sequence, offset = self._read(batch.one(user))
-            if len(sequence):
-                rows.append(user)
-                sequences.append(sequence)
-                users[user] = offset
-        users[rows] += self._states(sequences)
+        users, sequences = np.zeros((len(batch), self.item_vectors.shape[1]), np.float32), []
+        for begin in range(0, len(batch), _READ):
+            end = min(begin + _READ, len(batch))
+            own, users[begin:end] = self._read(batch.some(begin, end))
+            sequences += own
+        # Of whom only dislikes are known, nothing is known.
+        liking = np.array([len(sequence) > 0 for sequence in sequences], bool)
+        users[~liking] = 0.0
+        users[liking] += self._states([sequence for sequence in sequences if len(sequence)])
         return users
 
-    def _read(self, one: HistoryBatch) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the sequence that the network reads of one user, and the offset (d,) by what is disliked."""
-        distinct, inverse = np.unique(one.items, return_inverse=True)
-        total = np.bincount(inverse, weights=one.weights, minlength=len(distinct))
-        rows = self.item_vectors[distinct]
-        total[~rows.any(axis=1)] = 0.0
-        sequence = one.items[(one.weights > 0) & (total[inverse] > 0)]
-        sequence = sequence[np.concatenate([[True], sequence[1:] != sequence[:-1]])] if len(sequence) else sequence
-        disliked = np.maximum(-total, 0.0)
-        offset = np.zeros(rows.shape[1])
-        if disliked.any():
-            offset = disliked @ rows * (-self.config.dislike_weight / disliked.sum())
-        return sequence[-self.config.max_length :], offset.astype(np.float32)
+    def _read(self, batch: HistoryBatch) -> tuple[list[NDArray[np.int64]], NDArray[np.float32]]:
+        """Return the sequence that the network reads of each of n users, and the offsets (n, d) by what is disliked."""
+        owners = np.repeat(np.arange(len(batch)), np.diff(batch.starts))
+        cells, inverse = np.unique(owners * len(self.item_vectors) + batch.items, return_inverse=True)
+        total = np.bincount(inverse, weights=batch.weights, minlength=len(cells))
+        users, items = np.divmod(cells, len(self.item_vectors))
+        total[~self.item_vectors[items].any(axis=1)] = 0.0
+        kept = np.flatnonzero((batch.weights > 0) & (total[inverse] > 0))
+        again = (batch.items[kept[1:]] == batch.items[kept[:-1]]) & (owners[kept[1:]] == owners[kept[:-1]])
+        kept = kept[np.concatenate([[True], ~again])] if len(kept) else kept
+        cuts = np.searchsorted(owners[kept], np.arange(1, len(batch)))
+        sequences = [batch.items[own][-self.config.max_length :] for own in np.split(kept, cuts)]
+        offsets = np.zeros((len(batch), self.item_vectors.shape[1]))
+        disliked = np.flatnonzero(total < 0.0)
+        if len(disliked):
+            whose = users[disliked]
+            shares = total[disliked] / -np.bincount(whose, total[disliked])[whose]
+            np.add.at(offsets, whose, self.config.dislike_weight * shares[:, None] * self.item_vectors[items[disliked]])
+        return sequences, offsets.astype(np.float32)
 
     def _states(self, sequences: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """Return (n, d) of sequences that aren't empty, blocks of about the same length at a time."""
@@ -174,7 +180,7 @@ class SASRec(FactorModel):
         cached = self._explained
         # The items of one answer are explained one by one, and the history is the same.
         if cached is None or cached[0] != key:
-            sequence = self._read(batch)[0][-_EXPLAINED:]
+            sequence = self._read(batch)[0][0][-_EXPLAINED:]
             items = np.unique(sequence)
             rests = [sequence[sequence != item] for item in items]
             longer = [row for row, rest in enumerate(rests) if len(rest)]
