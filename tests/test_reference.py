@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 from typer.main import get_command
 
 import es_recsys
 from es_recsys import errors
 from es_recsys.cli.app import app
+from es_recsys.service.app import make_app
 from es_recsys.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -78,6 +80,20 @@ def test_every_path_of_the_service_says_what_it_does() -> None:
         for method, operation in methods.items():
             assert operation.get("description"), f"{method} {path}"
             assert f"## {method.upper()} {path}\n" in page
+
+
+def test_no_route_of_the_service_is_missing_on_its_page(tmp_path: Path) -> None:
+    routes = {
+        (method, route.path_format)
+        for route in make_app(Settings(home=tmp_path, cache=tmp_path)).routes
+        if isinstance(route, APIRoute)
+        for method in route.methods
+    }
+    told = {tuple(line.split()[1:]) for line in PAGES["paths"]().splitlines() if line.startswith("## ")}
+    assert told <= routes
+    # A search may come by GET with a body, too, as Elasticsearch takes it; at / a client of Elasticsearch asks what answers.
+    twins = {("GET", path) for method, path in told if path.endswith("search")}
+    assert routes - told == twins | {("GET", "/"), ("HEAD", "/")}
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)
