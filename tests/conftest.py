@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from quick_java import quick_java
 
 from es_recsys.dataset import Interactions
 from es_recsys.settings import Settings
@@ -30,10 +31,13 @@ if TYPE_CHECKING:
 
 _IMAGE = "elasticsearch:9.2.0"
 _TEST_HEAP = "512m"
+_MEMORY = 4 * 1024**3
 _SHARED_URL = "PYTEST_ELASTICSEARCH_URL"
 # How long the code under test waits for the server, and the service for a ranking: a pause of a busy machine is no failure of
 # a test.
 _PATIENCE = {"ES_RECSYS_SEARCH__TIMEOUT_S": "120", "ES_RECSYS_SERVICE__DEADLINE_S": "120"}
+# How many threads numpy, PyTorch and polars compute with.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 _SHARED = pytest.StashKey[ExitStack]()
 
 # The examples of a test are the same in every run, and none fails because the machine is slow. To look for new ones:
@@ -63,13 +67,26 @@ def model_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set how long is waited for the server, and start the one that the workers of pytest-xdist share."""
+    """Set how long is waited for the server and what nodes run on, and start the one that the workers of pytest-xdist share.
+
+    Workers inherit the environment.
+    """
     for name, seconds in _PATIENCE.items():
         os.environ.setdefault(name, seconds)
-    if config.getoption("numprocesses", None) and not os.environ.get("ES_RECSYS_URL") and not config.getoption("collectonly"):
-        config.stash[_SHARED] = shared = ExitStack()
-        home = Path(shared.enter_context(tempfile.TemporaryDirectory(prefix="es-recsys-tests-")))
-        # Workers inherit the environment. It isn't ES_RECSYS_URL, which the code under test reads, too.
+    if config.getoption("collectonly") or "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    config.stash[_SHARED] = shared = ExitStack()
+    home = Path(shared.enter_context(_folder_in_memory()))
+    if "ES_RECSYS_JAVA" not in os.environ and (java := quick_java(home / "java")):
+        os.environ["ES_RECSYS_JAVA"] = java
+    workers = config.getoption("numprocesses", None)
+    if not workers:
+        return
+    # Workers that take more threads together than there are processors wait for each other.
+    for name in _THREADS:
+        os.environ.setdefault(name, str(max((os.cpu_count() or 1) // workers, 1)))
+    if not os.environ.get("ES_RECSYS_URL"):
+        # It isn't ES_RECSYS_URL, which the code under test reads, too.
         os.environ[_SHARED_URL] = shared.enter_context(_container() if _docker_answers() else _embedded(home))
 
 
@@ -86,13 +103,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def es_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def es_url() -> Iterator[str]:
     """Address of the session's Elasticsearch."""
     named = os.environ.get("ES_RECSYS_URL") or os.environ.get(_SHARED_URL)
     if named:
         yield named
         return
-    with _container() if _docker_answers() else _embedded(tmp_path_factory.mktemp("engine")) as url:
+    with _folder_in_memory() as home, _container() if _docker_answers() else _embedded(Path(home)) as url:
         yield url
 
 
@@ -114,8 +131,8 @@ def store_name(request: pytest.FixtureRequest) -> Iterator[str]:
     yield name
     if client is not None:
         found = list(client.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases"))
-        for index in found:
-            client.indices.delete(index=index)
+        if found:
+            client.indices.delete(index=found)
 
 
 @pytest.fixture
@@ -145,6 +162,16 @@ def start_cluster(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 def cluster(start_cluster: Callable[..., Cluster]) -> Cluster:
     """Three embedded nodes that form one cluster."""
     return start_cluster(3)
+
+
+def _folder_in_memory() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder that goes with its context, in memory where the system has a place for it: a node there waits for no disk.
+
+    Of a store that is made, trained and deleted, the disk was half of the engine's processor time and most of its waiting.
+    """
+    memory = Path("/dev/shm")
+    there = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _MEMORY
+    return tempfile.TemporaryDirectory(prefix="es-recsys-tests-", dir=memory if there else None)
 
 
 @contextmanager

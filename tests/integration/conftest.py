@@ -134,5 +134,5 @@ def _stores(
         yield make
     finally:
         for name in made:
-            for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
-                es.indices.delete(index=index)
+            if found := list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
+                es.indices.delete(index=found)

@@ -33,7 +33,7 @@ def made(module_settings: Callable[..., Settings], sample: SampleStore, tmp_path
     (folder / "events.jsonl").write_text("".join(e.model_dump_json(exclude_none=True) + "\n" for e in sample.events))
     assert "300 items added" in _process(settings, "items", "load", folder / "items.jsonl.gz")
     assert "events added" in _process(settings, "events", "load", folder / "events.jsonl")
-    assert "is live with" in _process(settings, "train", "covisitation", "als")
+    assert "is live with" in _process(settings, "train", "covisitation", "als", "--budget", 0)
     return settings
 
 

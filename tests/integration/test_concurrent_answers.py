@@ -30,7 +30,7 @@ ALONE = AssertionError("not together")
 def client(
     module_settings: Callable[..., Settings], sample: SampleStore, sample_events: Path, tmp_path_factory: Any
 ) -> Iterator[Client]:
-    with Client(settings=module_settings("minilm-int8")) as client:
+    with Client(settings=module_settings("all-MiniLM-L6-v2")) as client:
         client.insert_items([item.model_copy(update={"image": None}) for item in sample.items])
         load_events(client.workspace, [sample_events])
         client.train(["covisitation", "als"], budget=0.0)

