@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.util import find_spec
@@ -58,13 +59,16 @@ def demo(
             say(f"at {client.workspace.address}, in {time.monotonic() - started:.1f} s")
             try:
                 if scenario != "shop":
-                    show_feed(client, scenario, seed)
+                    reader, topic = show_feed(client, scenario, seed)
+                    if serve:
+                        _serve(client, reader, reader, {"categories": topic})
                     return
                 store = sample_store(seed=seed, items=items, users=shoppers, end=datetime.now(UTC))
                 _load(client, store, folder)
                 _show(client, store)
                 if serve:
-                    _serve(client, store)
+                    one, other = store.opposites
+                    _serve(client, one.user_id, other.user_id, {"title": _QUERY})
             finally:
                 _drop(client)
 
@@ -220,8 +224,11 @@ def _head(text: str) -> None:
     say(f"\n== {text}")
 
 
-def _serve(client: Client, store: SampleStore) -> None:
-    """Keep the store up, with the HTTP service before it where that is installed, until Ctrl-C."""
+def _serve(client: Client, user_id: str, liked_by: str, query: Mapping[str, str]) -> None:
+    """Keep the store up, with the HTTP service before it where that is installed, until Ctrl-C.
+
+    user_id, query: of the requests to try: field -> words. liked_by: who likes what the stranger in them takes.
+    """
     try:
         from es_recsys.service.server import bind, serve
     except ModuleNotFoundError:
@@ -230,23 +237,26 @@ def _serve(client: Client, store: SampleStore) -> None:
             while True:
                 time.sleep(3_600)
         return
-    settings = client.settings.model_copy(update={"url": client.workspace.url})
+    # The requests to try have no credentials of their own, and nobody else reaches the store.
+    service = client.settings.service.model_copy(update={"own_credentials": True})
+    settings = client.settings.model_copy(update={"url": client.workspace.url, "service": service})
     listening = bind(settings, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
     _head(f"Elasticsearch stays up at {client.workspace.address}, and the service at {address}. Ctrl-C ends both")
-    item = client.search(_QUERY, user_id=store.opposites[1].user_id, n=1).hits[0].item_id
-    for title, line in _curl_lines(address, store.opposites[0].user_id, item):
+    body = {"query": {"match": dict(query)}, "size": 1}
+    item = client.search(body=body, source_index="demo-items", user_id=liked_by).hits[0].item_id
+    for title, line in _curl_lines(address, user_id, item, json.dumps(query)):
         say(f"# {title}\n{line}")
     sys.stdout.flush()
     with suppress(KeyboardInterrupt):
         serve(settings, listening)
 
 
-def _curl_lines(address: str, user_id: str, item_id: str) -> Iterator[tuple[str, str]]:
+def _curl_lines(address: str, user_id: str, item_id: str, match: str) -> Iterator[tuple[str, str]]:
     """Yield requests to try: a title, and a line for a shell."""
 
     def search(ext: str = "") -> str:
-        body = f'{{"query": {{"match": {{"title": "{_QUERY}"}}}}, "_source": ["title"]{ext}}}'
+        body = f'{{"query": {{"match": {match}}}, "_source": ["title"]{ext}}}'
         return f"curl -s '{address}/demo-items/_search?pretty' -H 'content-type: application/json' -d '{body}'"
 
     def of(person: str) -> str:

@@ -19,8 +19,8 @@ _SHOWN = 6
 _READERS = 200
 
 
-def show_feed(client: Client, scenario: str, seed: int) -> None:
-    """Load and train a sample feed, and show it to two readers who like different topics."""
+def show_feed(client: Client, scenario: str, seed: int) -> tuple[str, str]:
+    """Load and train a sample feed, and show it to two readers who like different topics. Return one and what they like."""
     from es_recsys.sample.feed import feed
     from es_recsys.training.train import train
 
@@ -49,6 +49,7 @@ def show_feed(client: Client, scenario: str, seed: int) -> None:
     )
     _trending(client, one)
     _mute(client, one)
+    return one, names[one]
 
 
 def _trending(client: Client, reader: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -130,3 +131,47 @@ def test_workers_share_an_address_and_ask_for_keys(store: Settings, sample: Samp
         assert process.returncode in (0, -signal.SIGTERM)
     finally:
         keys.revoke(key.key_id)
+
+
+NODE = """
+import { Client } from '@elastic/elasticsearch'
+const [node, index, user, item] = process.argv.slice(2)
+const client = new Client({ node, compression: true })  // bodies are gzipped
+const query = { match: { title: 'shoes' } }, ext = { es_recsys: { user_id: user } }
+const ids = answer => answer.hits.hits.map(hit => hit._id)
+const failed = call => call.catch(error => [error.statusCode, error.body.error.type])
+const neutral = await client.search({ index, query }), mine = await client.search({ index, query, ext })
+const both = await client.msearch({ searches: [{ index }, { query }, { index }, { query, ext }] })
+const body = { event_type: 'view', user_id: user, item_id: item }
+const report = await client.transport.request({ method: 'POST', path: '/api/v1/events', body })
+const unknown = await failed(client.search({ index: 'others' }))
+const refused = await failed(client.search({ index, query: { nonsense: {} }, ext }))
+console.log(JSON.stringify({
+  tagline: (await client.info()).tagline, pinged: await client.ping(),
+  neutral: ids(neutral), mine: ids(mine), said: mine._es_recsys.personal,
+  both: both.responses.map(ids),
+  refused: [unknown, refused], added: report.added,
+}))
+"""
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("npm") is None, reason="there is no npm")
+def test_the_official_client_for_node_gets_neutral_and_personal_answers(
+    store: Settings, es: Elasticsearch, sample: SampleStore, tmp_path: Path
+) -> None:
+    install = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "@elastic/elasticsearch@9"]
+    if subprocess.run(install, cwd=tmp_path, capture_output=True, check=False, timeout=300).returncode:
+        pytest.skip("npm can't install @elastic/elasticsearch")
+    (tmp_path / "asks.mjs").write_text(NODE)
+    index, user = items_alias(store.index), sample.opposites[0].user_id
+    with _serving(store, tmp_path / "log") as (url, _):
+        command = ["node", "asks.mjs", url, index, user, sample.items[0].item_id]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    own = _ids(es.search(index=index, query=SHOES))
+    assert (found["tagline"], found["pinged"], found["said"], found["added"]) == (es.info()["tagline"], True, True, 1)
+    assert found["neutral"] == own and found["mine"] != own
+    assert found["both"] == [own, found["mine"]]
+    assert found["refused"] == [[404, "index_not_found_exception"], [400, "parsing_exception"]]
