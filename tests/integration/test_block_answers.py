@@ -48,12 +48,12 @@ def small(module_settings: Make, sample: SampleStore, tmp_path_factory: Any) -> 
 
 @pytest.fixture(scope="module")
 def large_sample() -> SampleStore:
-    return recent_sample_store(items=3_200, users=250)
+    return recent_sample_store(items=1_600, users=200)
 
 
 @pytest.fixture(scope="module")
 def large(module_settings: Make, large_sample: SampleStore, tmp_path_factory: Any) -> Iterator[Client]:
-    """3,200 items without vectors of their content."""
+    """1,600 items, more than neighbours are kept of one, without vectors of their content."""
     models = ["als", "bspm", "covisitation"]
     with _filled(module_settings(), large_sample, tmp_path_factory.mktemp("large"), models) as client:
         yield client

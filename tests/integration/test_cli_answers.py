@@ -136,16 +136,16 @@ def test_batch_recommend_keeps_order_and_echoes(store: Settings, run: Run, write
 
 
 def test_batch_recommend_stores_ready_lists(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:
-    questions: list[dict[str, Any]] = [{"user_id": f"u{n:04d}"} for n in range(1, 41)]
+    questions: list[dict[str, Any]] = [{"user_id": f"u{n:04d}"} for n in range(1, 13)]
     questions[3] = {"user_id": "with-history", "history": ["p0001", "p0002"]}
     users, out = write("users.jsonl", questions), tmp_path / "out.jsonl"
     done = run("batch", "recommend", users, "--to-index")
-    assert done.out == "39 ready lists stored; 1 user of whom nothing is stored\n"
+    assert done.out == "11 ready lists stored; 1 user of whom nothing is stored\n"
     answer = run("recommend", "--user", "u0001", "--n", 7, "--json").json
     assert answer["made_at"] and answer["recommendation_id"]
     assert "made_at" not in run("recommend", "--user", "u0004", "--n", 7, "--json").json
     done = run("batch", "recommend", users, "--to-index", "--n", 7, "--out", out)
-    assert "39 ready lists stored" in done.out and "40 answers" in done.out
+    assert "11 ready lists stored" in done.out and "12 answers" in done.out
     lines = lines_of(out)
     assert [line["user_id"] for line in lines] == [question["user_id"] for question in questions]
     assert all(len(line["hits"]) == 7 for line in lines) and ids_of(lines[0]) == ids_of(answer)
