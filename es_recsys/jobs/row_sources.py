@@ -16,6 +16,7 @@ from es_recsys.errors import InputError, RecsysError
 from es_recsys.index.source_index import SourceIndex, cluster_id
 from es_recsys.index_metadata import items_index, profiles_index, users_index
 from es_recsys.progress import ProgressReporter
+from es_recsys.search.body_window import id_text, item_ids_of_body
 from es_recsys.serving.drivers import translate_error
 from es_recsys.serving.workspace import Workspace
 from es_recsys.sources.column_mapping import DROPPED
@@ -32,6 +33,7 @@ Mark = float | str
 _DATES = frozenset({"date", "date_nanos"})
 _NUMBERS = frozenset({"long", "integer", "short", "unsigned_long", "double", "float", "half_float", "scaled_float"})
 _PAGE_BYTES = 4 << 20
+_FEW = 20
 _MOST_ROWS = 1_000
 
 
@@ -151,6 +153,28 @@ class IndexRows:
         also = [column for column in read if column in self.index.fields.leaves and column not in self._sampled]
         wanted = None if only is None else [column for column in only if column != ID]
         self.index.read(spool, self._query(after, overlap_s), only=wanted, also=also, page=self._page())
+
+    def id_field(self, column: str) -> str | None:
+        """Return the field whose doc values are those of a column: itself, or another way to index it; None where none is."""
+        if column == ID:
+            return ID
+        values = {str(row[ID]): row_paths(row).get(column) for row in self.sample[:_FEW]}
+        given = {name: None if value is None else id_text(value) for name, value in values.items()}
+        if not given:
+            return column
+        others = (path for path in self.index.fields.types if self.index.fields.parent_field(path) == column)
+        return next((path for path in (column, *others) if self._has_doc_values(path, given)), None)
+
+    def _has_doc_values(self, path: str, given: Mapping[str, Any]) -> bool:
+        """Return whether the doc values of a field are those given, by `_id`, or there where no source has them (None)."""
+        body = {"size": len(given), "query": {"ids": {"values": list(given)}}, "_source": False, "docvalue_fields": [path]}
+        try:
+            hits = self.index.find(body)
+        except InputError:
+            return False  # of a text, or without doc values
+        known = [hit for hit in hits if path in hit.get("fields", {})]
+        texts = zip(known, item_ids_of_body(known, path), strict=True)
+        return bool(known) and all(given[str(hit["_id"])] in (None, text) for hit, text in texts)
 
     def _page(self) -> int:
         size = max((len(orjson.dumps(row)) for row in self.sample), default=1)

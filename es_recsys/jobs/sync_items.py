@@ -138,10 +138,20 @@ def _sync(work: Workspace, source: ItemSource, rows: RowSource, progress: Progre
                 version = read_metadata(work.es, work.settings.index).version
             report = ItemsReport(version, notes=(f"Nothing of {rows.name} has changed since the last time.",))
     if isinstance(rows, IndexRows) and not work.settings.from_url:
-        _note_adopted(work, rows.name, columns["item_id"])
+        id_field = rows.id_field(columns["item_id"])
+        _note_adopted(work, rows.name, id_field or columns["item_id"])
+        if id_field is None:
+            notes = (*notes, _unread(rows.name, columns["item_id"]))
     if mark is not None and not report.failed:
         work.update_metadata(lambda metadata: metadata.with_notes(with_mark(metadata.notes, key, mark)))
     return replace(report, notes=(*notes, *report.notes), seconds=time.monotonic() - started)
+
+
+def _unread(index: str, column: str) -> str:
+    return (
+        f"{index}: no field has the values of {column} as doc values, so hits of your own bodies can't be told apart as items."
+        " Index them as a keyword; or leave item_id out of --columns, where documents have the same ids."
+    )
 
 
 def _note_adopted(work: Workspace, index: str, id_column: str) -> None:

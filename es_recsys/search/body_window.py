@@ -26,6 +26,7 @@ from es_recsys.vector_fields import VECTOR_FIELDS
 __all__ = [
     "WINDOW",
     "BodyPage",
+    "id_text",
     "item_ids_of_body",
     "ordered_response",
     "page_of_body",
@@ -104,7 +105,14 @@ def item_ids_of_body(hits: Sequence[Mapping[str, Any]], id_field: str) -> list[s
     """Return the item id of each hit; the document's id where it has none in the field."""
     if id_field == "_id":
         return [hit.get("_id", "") for hit in hits]
-    return [str((hit.get("fields", {}).get(id_field) or [hit.get("_id", "")])[0]) for hit in hits]
+    return [id_text(hit.get("fields", {}).get(id_field) or hit.get("_id", "")) for hit in hits]
+
+
+def id_text(value: Any) -> str:
+    """Return an id as text: of several the first, of a whole number in a field of doubles without its fraction."""
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def policy_of_window(policy: RankingPolicy) -> RankingPolicy:

@@ -209,6 +209,44 @@ def test_the_client_takes_an_index_and_files_alike(plain: Settings, source: str,
             client.sync_items(17)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("mapping", "code"),
+    [
+        ({}, "P {n}"),  # Elasticsearch's own choice: a text, with code.keyword beside it
+        ({"code": {"type": "text", "fields": {"exact": {"type": "keyword"}}}}, "P {n}"),
+        ({"code": {"type": "double"}}, "{n}"),
+        ({"code": {"type": "keyword", "normalizer": "lowercase", "fields": {"raw": {"type": "keyword"}}}}, "P{n}"),
+    ],
+    ids=str,
+)
+def test_item_ids_are_read_however_they_are_indexed(
+    es: Elasticsearch, plain: Settings, store_name: str, mapping: dict[str, Any], code: str
+) -> None:
+    name = f"{store_name}_theirs"
+    es.indices.create(index=name, mappings={"properties": mapping}, settings={"number_of_replicas": 0})
+    ids = [code.format(n=n) for n in range(6)]
+    rows = [
+        {"_index": name, "_id": f"d{n}", "code": int(each) if each.isdecimal() else each, "t": "shoe"}
+        for n, each in enumerate(ids)
+    ]
+    bulk(es, rows, refresh=True)
+    with Client(settings=plain) as client:
+        report = client.sync_items(source=f"index:{name}", columns={"item_id": "code", "title": "t"})
+        assert not any("doc values" in note for note in report.notes)
+        found = client.search(body={"query": {"match": {"t": "shoe"}}}, source_index=name, exclude=[ids[2]])
+        assert sorted(hit.item_id for hit in found.hits) == sorted({*ids} - {ids[2]})
+        assert all("fields" not in hit for hit in found.response["hits"]["hits"])
+
+
+def test_ids_that_no_body_can_be_read_by_are_told(es: Elasticsearch, plain: Settings, store_name: str) -> None:
+    name = f"{store_name}_theirs"
+    es.indices.create(index=name, mappings={"properties": {"code": {"type": "text"}}}, settings={"number_of_replicas": 0})
+    es.index(index=name, id="1", document={"code": "p1", "t": "shoe"}, refresh=True)
+    with Client(settings=plain) as client:
+        report = client.sync_items(source=f"index:{name}", columns={"item_id": "code", "title": "t"})
+        assert report.added == 1 and any("no field has the values of code as doc values" in note for note in report.notes)
+
+
 def test_the_command_asks_before_it_takes_what_it_proposes(
     plain: Settings, source: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
