@@ -40,6 +40,7 @@ WINDOW = 200
 """Hits that are ordered again."""
 
 _DEFAULT_SIZE = 10
+_MOST_DIGITS = 20
 # So little that it parts nothing but equal scores, which are numbers of 32 bits.
 _TIE = 1e-12
 _ELSEWHERE: Mapping[str, str] = {
@@ -202,11 +203,11 @@ def _without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _whole(number: Any) -> int | None:
     """Return a whole number of 0 or more, also where it is a text or has a fraction of 0, as Elasticsearch does; else None."""
-    if isinstance(number, str) and number.isdecimal():
-        return int(number)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        return None
-    return int(number) if number >= 0 and float(number).is_integer() else None
+    if isinstance(number, str) and number.isdecimal() and len(number) < _MOST_DIGITS:
+        number = int(number)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    return number if isinstance(number, int) and not isinstance(number, bool) and number >= 0 else None
 
 
 def _is_by_score(sort: Any) -> bool:

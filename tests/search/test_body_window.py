@@ -48,6 +48,16 @@ def test_knn_finds_as_many_as_the_page_asks_for() -> None:
     assert sent["query"]["bool"]["should"] == [{"knn": {"k": 7, **knn}}, {"match": {"field": "query_vector"}}]
 
 
+@pytest.mark.parametrize(("size", "n"), [(3, 3), ("3", 3), (3.0, 3), (10**400, 10**400)])
+def test_a_page_may_have_its_numbers_in_other_forms(size: Any, n: int) -> None:
+    assert page_of_body({"size": size}).n == n
+
+
+@pytest.mark.parametrize("size", [-1, 2.5, float("inf"), float("nan"), "x", "9" * 5_000, True, None, [3], "-1", ""])
+def test_a_page_without_whole_numbers_passes_through(size: Any) -> None:
+    assert "no whole number" in page_of_body({"size": size}).unranked
+
+
 def test_words_go_into_a_body_where_it_says_so() -> None:
     template = BodyTemplate("products", {"query": {"bool": {"should": [{"match": {"name": "the {words}"}}]}}, "size": 3})
     asked = template.query(EvalQuery(Query(text='red "shoes"', user_id="u"), {"a": 1.0}))
