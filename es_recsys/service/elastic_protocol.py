@@ -77,7 +77,7 @@ async def _search(request: Request, state: ServiceState, caller: Caller, index: 
     if outcome.answer is not None:
         answered = _personal(one, outcome.answer)
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
-        headers = {"x-elastic-product": "Elasticsearch", "content-type": accepted, _HOW: _how([answered])}
+        headers = {**_own_headers(request, accepted), _HOW: _how([answered])}
         return Response(_written(answered, parameters), 200, headers)
     if one.has_media:
         raise _without_answer(outcome)
@@ -120,7 +120,7 @@ async def _msearch(request: Request, state: ServiceState, caller: Caller, index:
     ]
     sent = b"".join(_line(searches[number], pairs[number]) for number in left)
     theirs: dict[str, Any] = {"took": 0, "responses": []}
-    head = RawResponse(200, {"x-elastic-product": "Elasticsearch", "content-type": accepted}, b"")
+    head = RawResponse(200, _own_headers(request, accepted), b"")
     if left:
         head = await _send(request, state, "POST", path, sent, parameters, kind, accepted)
         if head.status != 200:
@@ -341,6 +341,12 @@ def _answer_type(request: Request) -> str:
         )
     found = _COMPATIBLE.search(accepted)
     return f"application/vnd.elasticsearch+json;compatible-with={found[1]}" if found else "application/json"
+
+
+def _own_headers(request: Request, kind: str) -> dict[str, str]:
+    """Return the headers that Elasticsearch gives an answer, for one that is written here."""
+    named = request.headers.get("x-opaque-id")
+    return {"x-elastic-product": "Elasticsearch", "content-type": kind, **({} if named is None else {"x-opaque-id": named})}
 
 
 def _response(found: RawResponse, body: bytes, more: Mapping[str, str] | None = None) -> Response:

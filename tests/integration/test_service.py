@@ -178,6 +178,16 @@ def test_numbers_in_other_forms_are_those_of_a_page(
     assert _ids(page) == _ids(whole)[1:]
 
 
+def test_a_request_is_named_in_its_answer(service: TestClient, sample: SampleStore, source: str) -> None:
+    personal = _personal(sample.opposites[0].user_id)
+    for body in (SHOES, personal):
+        found = service.post(f"/{source}/_search", json=body, headers={"x-opaque-id": "mine"})
+        assert found.headers["x-opaque-id"] == "mine"
+        lines = "".join(json.dumps(each) + "\n" for each in ({}, body))
+        headers = {"x-opaque-id": "mine", "content-type": "application/x-ndjson"}
+        assert service.post(f"/{source}/_msearch", content=lines, headers=headers).headers["x-opaque-id"] == "mine"
+
+
 def test_a_pretty_answer_has_lines(service: TestClient, sample: SampleStore, source: str) -> None:
     personal = json.dumps(_personal(sample.opposites[0].user_id)).encode()
     pair = {"content": b"{}\n" + personal + b"\n", "headers": {"content-type": "application/x-ndjson"}}
