@@ -45,10 +45,11 @@ _NOT_IN_FLOWS = _IN_THE_BODY | {"pretty", "human", "error_trace", "max_concurren
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What the ranking of a search came to: an answer, or why there is none."""
+    """What the ranking of a search came to: an answer, or why there is none. refused: why it isn't searched at all."""
 
     answer: Answer | None = None
     failure: RecsysError | TimeoutError | CircuitOpen | None = None
+    refused: ServiceError | None = None
 
 
 async def info(request: Request, state: ServiceState) -> Response:
@@ -99,12 +100,18 @@ async def _msearch(request: Request, state: ServiceState, caller: Caller, index:
     raw, kind, parameters = await _sent(request, state)
     pairs = _pairs(raw)
     searches: list[SearchRequest] = []
-    for header, body in pairs:
+    refused: dict[int, ServiceError] = {}
+    for number, (header, body) in enumerate(pairs):
         found_index, given = _header(parse_json(header), index)
-        rules.check_indices(found_index)
+        try:
+            rules.check_indices(found_index)
+        except ServiceError as error:
+            refused[number] = error  # the others are answered, as Elasticsearch does where an index isn't there
         searches.append(_read(found_index, body, {**parameters, **given}, rules, request, state, caller))
     path = "/_msearch" if index is None else f"/{quote(index, safe=',')}/_msearch"
-    if all(one.is_plain for one in searches):
+    if refused and (len(refused) == len(searches) or "filter_path" in parameters):
+        raise next(iter(refused.values()))
+    if all(one.is_plain for one in searches) and not refused:
         found = await _send(request, state, request.method, path, raw, parameters, kind)
         return _response(found, found.body, {_HOW: "passed-through"})
     accepted = _answer_type(request)
@@ -112,11 +119,11 @@ async def _msearch(request: Request, state: ServiceState, caller: Caller, index:
         lines = b"".join(map(_line, searches, pairs))
         found = await _send(request, state, "POST", path, lines, parameters, kind, accepted)
         return _response(found, found.body, {_HOW: "passed-through"})
-    outcomes = await asyncio.gather(*(_rank(one, request, state) for one in searches))
+    outcomes = await asyncio.gather(*(_rank(one, request, state, refused.get(number)) for number, one in enumerate(searches)))
     left = [
         number
         for number, (one, outcome) in enumerate(zip(searches, outcomes, strict=True))
-        if outcome.answer is None and not one.has_media
+        if outcome.answer is None and outcome.refused is None and not one.has_media
     ]
     sent = b"".join(_line(searches[number], pairs[number]) for number in left)
     theirs: dict[str, Any] = {"took": 0, "responses": []}
@@ -171,6 +178,8 @@ def _line(one: SearchRequest, pair: tuple[bytes, bytes]) -> bytes:
 
 def _one_of_many(one: SearchRequest, outcome: _Outcome, response: dict[str, Any] | None, state: ServiceState) -> dict[str, Any]:
     """Return one of the responses of `_msearch`."""
+    if outcome.refused is not None:
+        return error_body(outcome.refused)
     if outcome.answer is not None:
         state.log_query(one.ubi, one.ext, outcome.answer.answer_id)
         return {**_personal(one, outcome.answer), "status": 200}
@@ -202,10 +211,10 @@ def _read(
     return one
 
 
-async def _rank(one: SearchRequest, request: Request, state: ServiceState) -> _Outcome:
-    """Have the flows of the Python client answer a personal search."""
-    if one.query is None:
-        return _Outcome()
+async def _rank(one: SearchRequest, request: Request, state: ServiceState, refused: ServiceError | None = None) -> _Outcome:
+    """Have the flows of the Python client answer a personal search, unless it is refused."""
+    if one.query is None or refused is not None:
+        return _Outcome(refused=refused)
     headers = {name: value for name in _OF_THE_CALLER if (value := request.headers.get(name)) is not None}
     given = {name: value for name, value in one.parameters.items() if name not in _NOT_IN_FLOWS}
     try:

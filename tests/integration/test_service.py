@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 from elasticsearch import Elasticsearch
 from fastapi.testclient import TestClient
@@ -377,6 +378,29 @@ def test_an_index_that_is_not_adopted_is_refused(service: TestClient, es: Elasti
     for name in ("secrets", f"{settings_of_store.index}-profiles", "_all", "their-*", "their-products,secrets"):
         found = service.post(f"/{name}/_search", json={})
         assert (found.status_code, found.json()["error"]["type"]) == (404, "index_not_found_exception")
+
+
+def test_of_many_searches_only_those_of_indices_that_are_not_adopted_are_refused(service: TestClient, source: str) -> None:
+    personal = {**SHOES, "ext": {"es_recsys": {"user_id": "nobody"}}}
+    searches = [
+        ({"index": "secrets"}, SHOES),
+        ({"index": source}, SHOES),
+        ({"index": "secrets"}, personal),
+        ({"index": source}, personal),
+    ]
+    lines = b"".join(orjson.dumps(line) + b"\n" for pair in searches for line in pair)
+    ndjson = {"content-type": "application/x-ndjson"}
+    answered = service.post("/_msearch", content=lines, headers=ndjson)
+    assert answered.status_code == 200
+    responses = answered.json()["responses"]
+    assert [one["status"] for one in responses] == [404, 200, 404, 200]
+    for refused in responses[::2]:
+        assert refused["error"]["type"] == "index_not_found_exception" and "hits" not in refused
+    alone = service.post(f"/{source}/_search", json=SHOES).json()
+    assert responses[1]["hits"] == alone["hits"]
+    # Where nothing can be answered, and where responses may be left out, the refusal is the answer.
+    for content, parameters in ((b"".join(lines.splitlines(keepends=True)[:2]), {}), (lines, {"filter_path": "responses.hits"})):
+        assert service.post("/_msearch", content=content, headers=ndjson, params=parameters).status_code == 404
 
 
 def test_health_and_metrics(service: TestClient, source: str) -> None:
