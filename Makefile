@@ -18,7 +18,7 @@ demo: install ## Show the sample store: a real Elasticsearch, a training, person
 
 # Two workers share one Elasticsearch; what takes minutes, kills processes or fills disks runs by itself.
 test: install ## Run the default tests
-	$(BIN)/pytest -m "not long and not nightly" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not long and not nightly" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 40
 
 test-long: install ## Run the tests that take minutes, kill processes or fill disks
 	$(BIN)/pytest -m long
