@@ -138,6 +138,8 @@ def paths() -> str:
                 (f"`{one['name']}`", one["in"], _plain(one.get("description", "")), _shown_schema(one.get("schema", {})))
                 for one in operation.get("parameters", ())
             ]
+            for kind, content in operation.get("requestBody", {}).get("content", {}).items():
+                rows += _body_rows(content["schema"], kind)
             parts.append(f"{text}\n\n{_table(('parameter', 'in', 'what', 'type'), rows)}" if rows else text)
     return "\n\n".join(parts)
 
@@ -149,6 +151,26 @@ def openapi() -> Mapping[str, Any]:
 
     with tempfile.TemporaryDirectory() as home:
         return make_app(Settings(home=Path(home), cache=Path(home))).openapi()
+
+
+def _body_rows(schema: Mapping[str, Any], kind: str, path: str = "") -> list[tuple[str, str, str, str]]:
+    """Return the rows of what a body may have, each under its path from the body down."""
+    inner = schema.get("properties", {})
+    rows = (
+        []
+        if inner and "description" not in schema
+        else [
+            (
+                f"{f'`{path}`' if path else 'the whole'}",
+                "body" if kind == "application/json" else f"body ({kind})",
+                _plain(schema.get("description", "")),
+                _shown_schema(schema),
+            )
+        ]
+    )
+    for name, one in inner.items():
+        rows += _body_rows(one, kind, f"{path}.{name}" if path else name)
+    return rows
 
 
 def _shown_schema(schema: Mapping[str, Any]) -> str:

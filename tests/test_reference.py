@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 import runpy
@@ -16,8 +17,11 @@ from typer.main import get_command
 import es_recsys
 from es_recsys import errors
 from es_recsys.cli.app import app
+from es_recsys.service import openapi
 from es_recsys.service.app import make_app
+from es_recsys.service.search_body import Extension
 from es_recsys.settings import Settings
+from es_recsys.types import Event
 
 ROOT = Path(__file__).parents[1]
 PAGES = runpy.run_path(str(ROOT / "scripts" / "reference_pages.py"))
@@ -94,6 +98,16 @@ def test_no_route_of_the_service_is_missing_on_its_page(tmp_path: Path) -> None:
     # A search may come by GET with a body, too, as Elasticsearch takes it; at / a client of Elasticsearch asks what answers.
     twins = {("GET", path) for method, path in told if path.endswith("search")}
     assert routes - told == twins | {("GET", "/"), ("HEAD", "/")}
+
+
+def test_every_parameter_and_field_of_a_body_is_described() -> None:
+    routes = [method for methods in PAGES["openapi"]()["paths"].values() for method in methods.values()]
+    told = [one for route in routes for one in route.get("parameters", ())]
+    assert [one["name"] for one in told if not one.get("description")] == []
+    assert {field.name for field in dataclasses.fields(Extension)} == set(openapi.EXTENSION)
+    fields = openapi.EVENTS["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    assert set(fields) == {*Event.model_fields, "user_token"} - {"order"}  # of sources without time
+    assert all(f"`{name}`" in PAGES["paths"]() for name in (*fields, *openapi.RECOMMEND, *openapi.BOUGHT_TOGETHER))
 
 
 @pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.__name__)

@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Path
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -22,7 +22,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from es_recsys.errors import InputError, RecsysError
-from es_recsys.service import elastic_protocol, rest_api
+from es_recsys.service import elastic_protocol, openapi, rest_api
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
 from es_recsys.service.logs import describe_failure
@@ -32,6 +32,7 @@ from es_recsys.settings import Settings
 __all__ = ["make_app"]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_Index = Annotated[str, Path(description="the adopted index")]
 
 
 def make_app(settings: Settings) -> FastAPI:
@@ -70,37 +71,41 @@ def _add_elastic_routes(app: FastAPI) -> None:
         return await elastic_protocol.info(request, _state(request))
 
     @app.get("/_msearch", include_in_schema=False)
-    @app.post("/_msearch", tags=["Elasticsearch"])
+    @app.post("/_msearch", tags=["Elasticsearch"], openapi_extra=openapi.MSEARCH)
     async def msearch(request: Request) -> Response:
         """Elasticsearch's _msearch, of adopted indices; `ext.es_recsys` in a body makes its answer personal."""
         return await elastic_protocol.msearch(request, _state(request), _caller(request))
 
     @app.get("/{index}/_msearch", include_in_schema=False)
-    @app.post("/{index}/_msearch", tags=["Elasticsearch"])
-    async def msearch_of(request: Request, index: str) -> Response:
+    @app.post("/{index}/_msearch", tags=["Elasticsearch"], openapi_extra=openapi.MSEARCH)
+    async def msearch_of(request: Request, index: _Index) -> Response:
         """Elasticsearch's _msearch of one adopted index."""
         return await elastic_protocol.msearch(request, _state(request), _caller(request), index)
 
     @app.get("/{index}/_search", include_in_schema=False)
-    @app.post("/{index}/_search", tags=["Elasticsearch"])
-    async def search(request: Request, index: str) -> Response:
+    @app.post("/{index}/_search", tags=["Elasticsearch"], openapi_extra=openapi.SEARCH)
+    async def search(request: Request, index: _Index) -> Response:
         """Elasticsearch's _search, of an adopted index; `ext.es_recsys` in the body makes the answer personal."""
         return await elastic_protocol.search(request, _state(request), _caller(request), index)
 
 
 def _add_own_routes(app: FastAPI) -> None:
-    @app.post("/api/v1/events", tags=["es_recsys"])
+    @app.post("/api/v1/events", tags=["es_recsys"], openapi_extra=openapi.EVENTS)
     async def events(request: Request) -> Response:
         """Record events: one, a list, one a line; also UBI's."""
         return await rest_api.post_events(request, _state(request), _caller(request))
 
-    @app.get("/api/v1/recommend/{user_id:path}", tags=["es_recsys"])
-    async def recommend(request: Request, user_id: str) -> Response:
+    @app.get("/api/v1/recommend/{user_id:path}", tags=["es_recsys"], openapi_extra=openapi.parameters(openapi.RECOMMEND))
+    async def recommend(request: Request, user_id: Annotated[str, Path(description="the user")]) -> Response:
         """Recommend items to a user; with `repeat`, what they have bought and buy again."""
         return await rest_api.recommend(request, _state(request), _caller(request), user_id)
 
-    @app.get("/api/v1/bought-together/{item_id:path}", tags=["es_recsys"])
-    async def bought_together(request: Request, item_id: str) -> Response:
+    @app.get(
+        "/api/v1/bought-together/{item_id:path}",
+        tags=["es_recsys"],
+        openapi_extra=openapi.parameters(openapi.BOUGHT_TOGETHER),
+    )
+    async def bought_together(request: Request, item_id: Annotated[str, Path(description="the item")]) -> Response:
         """Find what is bought together with an item, or with any of several."""
         return await rest_api.bought_together(request, _state(request), _caller(request), item_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import orjson
@@ -14,6 +14,7 @@ from es_recsys.answer_methods import make_query
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError
 from es_recsys.service.event_input import parse_events, read_posted_events
+from es_recsys.service.openapi import BOUGHT_TOGETHER, RECOMMEND
 from es_recsys.service.request_body import read_body
 from es_recsys.service.state import ServiceState
 from es_recsys.types import Event
@@ -21,9 +22,6 @@ from es_recsys.types import Event
 __all__ = ["bought_together", "post_events", "recommend"]
 
 _NUMBERS = ("personalization", "diversity", "popularity", "calibration", "explore")
-_PAGE = frozenset({"n", "offset", "filter", "exclude", "explain"})
-_OF_A_USER = _PAGE | {"session_id", "repeat", *_NUMBERS}
-_OF_AN_ITEM = _PAGE | {"also", "relaxed", "user_id"}
 
 
 async def post_events(request: Request, state: ServiceState, caller: Caller) -> Response:
@@ -67,7 +65,7 @@ async def recommend(request: Request, state: ServiceState, caller: Caller, user_
     given = request.query_params
     numbers = {name: _number(given[name], float, name) for name in _NUMBERS if name in given}
     own = {"user_id": user_id, "session_id": given.get("session_id"), "repeat": _flag(given, "repeat"), **numbers}
-    return await _answered(state, own, given, _OF_A_USER)
+    return await _answered(state, own, given, RECOMMEND)
 
 
 async def bought_together(request: Request, state: ServiceState, caller: Caller, item_id: str) -> Response:
@@ -75,12 +73,12 @@ async def bought_together(request: Request, state: ServiceState, caller: Caller,
     caller.check("read")
     given = request.query_params
     own = {"bought_with": (item_id, *given.getlist("also")), "user_id": given.get("user_id"), "relaxed": _flag(given, "relaxed")}
-    return await _answered(state, own, given, _OF_AN_ITEM)
+    return await _answered(state, own, given, BOUGHT_TOGETHER)
 
 
-async def _answered(state: ServiceState, own: dict[str, Any], given: QueryParams, known: frozenset[str]) -> Response:
+async def _answered(state: ServiceState, own: dict[str, Any], given: QueryParams, known: Collection[str]) -> Response:
     """Return the answer to a query with the page that the URL asks for. known: what the URL may have."""
-    if given.keys() - known:
+    if not given.keys() <= set(known):
         raise ServiceError(400, "illegal_argument_exception", f"The URL may have: {', '.join(sorted(known))}.")
     query = make_query(
         n=_number(given.get("n", "10"), int, "n"),
