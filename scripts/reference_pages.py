@@ -156,18 +156,11 @@ def openapi() -> Mapping[str, Any]:
 def _body_rows(schema: Mapping[str, Any], kind: str, path: str = "") -> list[tuple[str, str, str, str]]:
     """Return the rows of what a body may have, each under its path from the body down."""
     inner = schema.get("properties", {})
-    rows = (
-        []
-        if inner and "description" not in schema
-        else [
-            (
-                f"{f'`{path}`' if path else 'the whole'}",
-                "body" if kind == "application/json" else f"body ({kind})",
-                _plain(schema.get("description", "")),
-                _shown_schema(schema),
-            )
-        ]
-    )
+    rows = []
+    if "description" in schema or not inner:
+        name = f"`{path}`" if path else "the whole"
+        place = "body" if kind == "application/json" else f"body ({kind})"
+        rows.append((name, place, _plain(schema.get("description", "")), _shown_schema(schema)))
     for name, one in inner.items():
         rows += _body_rows(one, kind, f"{path}.{name}" if path else name)
     return rows

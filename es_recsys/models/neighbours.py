@@ -99,14 +99,10 @@ class Neighbours(Model):
         return cached[1]
 
     def _summed(self, batch: HistoryBatch) -> NDArray[np.float32]:
-        starts, size = self._arrays["starts"], len(self.item_ids)
-        begins, ends = starts[batch.items], starts[batch.items + 1]
-        lengths = ends - begins
-        # The positions of all rows' weights, one row after the other.
-        at = np.arange(lengths.sum()) + np.repeat(begins - (np.cumsum(lengths) - lengths), lengths)
+        at, lengths = ranges(self._arrays["starts"], batch.items)
         items = self._arrays["items"][at]
         values = self._arrays["values"][at] * np.repeat(self._event_weights(batch), lengths)
-        return of_liked(batch, np.bincount(items, weights=values, minlength=size).astype(np.float32))
+        return of_liked(batch, np.bincount(items, weights=values, minlength=len(self.item_ids)).astype(np.float32))
 
     def scores_of_users(self, batch: HistoryBatch) -> Iterator[NDArray[np.float32]]:
         """Yield the scores of each user: a sparse product for a block of users, which takes a third of summing for each."""

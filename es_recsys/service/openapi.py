@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["BOUGHT_TOGETHER", "EVENTS", "EXTENSION", "MSEARCH", "RECOMMEND", "SEARCH", "parameters"]
+__all__ = ["BOUGHT_TOGETHER", "EVENTS", "EXTENSION", "MSEARCH", "RECOMMEND", "SEARCH", "Described", "parameters"]
 
 Schema = Mapping[str, Any]
 Described = Mapping[str, tuple[str, Schema]]

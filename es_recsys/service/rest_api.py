@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -14,14 +14,14 @@ from es_recsys.answer_methods import make_query
 from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError
 from es_recsys.service.event_input import parse_events, read_posted_events
-from es_recsys.service.openapi import BOUGHT_TOGETHER, RECOMMEND
+from es_recsys.service.openapi import BOUGHT_TOGETHER, RECOMMEND, Described
 from es_recsys.service.request_body import read_body
 from es_recsys.service.state import ServiceState
 from es_recsys.types import Event
 
 __all__ = ["bought_together", "post_events", "recommend"]
 
-_NUMBERS = ("personalization", "diversity", "popularity", "calibration", "explore")
+_NUMBERS = [name for name, (_, schema) in RECOMMEND.items() if schema["type"] == "number"]
 
 
 async def post_events(request: Request, state: ServiceState, caller: Caller) -> Response:
@@ -76,9 +76,9 @@ async def bought_together(request: Request, state: ServiceState, caller: Caller,
     return await _answered(state, own, given, BOUGHT_TOGETHER)
 
 
-async def _answered(state: ServiceState, own: dict[str, Any], given: QueryParams, known: Collection[str]) -> Response:
+async def _answered(state: ServiceState, own: dict[str, Any], given: QueryParams, known: Described) -> Response:
     """Return the answer to a query with the page that the URL asks for. known: what the URL may have."""
-    if not given.keys() <= set(known):
+    if not given.keys() <= known.keys():
         raise ServiceError(400, "illegal_argument_exception", f"The URL may have: {', '.join(sorted(known))}.")
     query = make_query(
         n=_number(given.get("n", "10"), int, "n"),
