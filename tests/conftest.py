@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from quick_java import quick_java
+from store_indices import delete_indices
 
 from es_recsys.dataset import Interactions
 from es_recsys.settings import Settings
@@ -130,9 +131,7 @@ def store_name(request: pytest.FixtureRequest) -> Iterator[str]:
     client: Elasticsearch | None = request.getfixturevalue("es") if "es_url" in request.fixturenames else None
     yield name
     if client is not None:
-        found = list(client.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases"))
-        if found:
-            client.indices.delete(index=found)
+        delete_indices(client, name)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from elasticsearch import Elasticsearch
+from store_indices import delete_indices
 
 from es_recsys import Answer, AsyncClient, Client, Event, Item, Query, RecsysError, Settings
 from es_recsys.errors import BadResponse, EngineError, InputError, StoreNotFound
@@ -44,8 +45,7 @@ def stored(es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFact
         events.write_text("".join(json.dumps(event) + "\n" for event in liked))
         load_events(client.workspace, [events])
     yield settings
-    for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
-        es.indices.delete(index=index)
+    delete_indices(es, name)
 
 
 @pytest.fixture

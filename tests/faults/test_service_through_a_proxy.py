@@ -14,6 +14,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
+from store_indices import delete_indices
 from waiting import wait_until
 
 from es_recsys import Client, Event, Item, Settings
@@ -39,8 +40,7 @@ def stored(es: Elasticsearch, es_url: str, tmp_path_factory: pytest.TempPathFact
         client.put_events([Event(event_type="purchase", user_id="u1", item_id=f"i{n}") for n in range(1, 9, 2)])
         client.train(["covisitation"], budget=0.0)
     yield settings
-    for index in list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
-        es.indices.delete(index=index)
+    delete_indices(es, name)
 
 
 @pytest.fixture

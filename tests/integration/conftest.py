@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from command_line import Run, environment, runner
 from recent_sample import recent_sample_store
+from store_indices import delete_indices
 
 from es_recsys import Client
 from es_recsys.jobs.load_events import load_events
@@ -134,5 +135,4 @@ def _stores(
         yield make
     finally:
         for name in made:
-            if found := list(es.indices.get(index=f"{name}*", expand_wildcards="all", features="aliases")):
-                es.indices.delete(index=found)
+            delete_indices(es, name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from code_blocks import RUNNABLE, Block, Reader, blocks_of
+from store_indices import delete_indices
 
 from es_recsys import Client, Event, Item
 from es_recsys.sample import SampleStore
@@ -80,8 +81,7 @@ def world(
             client.put_events([Event(event_type="purchase", user_id="u1", item_id=item_id) for item_id in ("i1", "i7")])
             client.train(["covisitation"])
         yield Reader(folder, names)
-    for index in es.indices.get(index=f"{ours}*", expand_wildcards="all", features="aliases"):
-        es.indices.delete(index=index)
+    delete_indices(es, ours)
 
 
 def write_files(sample: SampleStore, folder: Path) -> None:
