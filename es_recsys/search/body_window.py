@@ -21,6 +21,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieval_results import RetrievalResults, RetrieverResult, list_best
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, damped_weights, retriever_weights, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
+from es_recsys.search.window_documents import collapses_by
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
@@ -97,7 +98,7 @@ def with_id_field(body: Mapping[str, Any], id_field: str) -> Mapping[str, Any]:
         return body
     asked = [*given[0], *given[1]]
     names = {each.get("field") if isinstance(each, Mapping) else each for each in asked}
-    if id_field == "_id" or any(fnmatchcase(id_field, str(name)) for name in names):
+    if id_field == "_id" or collapses_by(body, id_field) or any(fnmatchcase(id_field, str(name)) for name in names):
         return body
     return {**body, "docvalue_fields": [*body.get("docvalue_fields", ()), {"field": id_field}]}
 
@@ -170,13 +171,15 @@ def window_results(
     return RetrievalResults(tuple(found), weights, total=total, products=products)
 
 
-def ordered_response(response: Response, shown: Sequence[tuple[int, float]], max_score: float | None) -> dict[str, Any]:
-    """Return Elasticsearch's response with other hits of its own; all else is as it came.
+def ordered_response(
+    response: Response, hits: Sequence[Mapping[str, Any]], max_score: float | None, more_ms: int = 0
+) -> dict[str, Any]:
+    """Return Elasticsearch's response with the hits of a page, in their order; all else is as it came.
 
-    shown: (rank in the response, score) of the hits, in their order.
+    more_ms: what another search took for them.
     """
-    hits = [{**hits_of(response)[rank], "_score": score} for rank, score in shown]
-    return {**response, "hits": {**response["hits"], "max_score": max_score, "hits": hits}}
+    took = {"took": response["took"] + more_ms} if "took" in response else {}
+    return {**response, **took, "hits": {**response["hits"], "max_score": max_score, "hits": list(hits)}}
 
 
 def without_field(response: Response, name: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from es_recsys.service.circuit_breaker import CircuitOpen
 from es_recsys.service.errors import ServiceError, error_body, from_recsys_error
 from es_recsys.service.request_body import read_body
 from es_recsys.service.search_body import PARAMETERS, BodyRules, parse_json
-from es_recsys.service.search_request import SearchRequest, read_search
+from es_recsys.service.search_request import IN_THE_BODY, SearchRequest, read_search
 from es_recsys.service.state import ServiceState
 
 __all__ = ["info", "msearch", "search"]
@@ -38,9 +38,8 @@ _JSON_TYPES = frozenset(
 )
 _JSON_ANSWERS = ("*/*", "application/*", "application/json", "application/vnd.elasticsearch+json")
 _COMPATIBLE = re.compile(r"application/vnd\.elasticsearch\+json\s*;\s*compatible-with=(\d+)", re.IGNORECASE)
-# What shapes the text of an answer, which is written anew here, or has no meaning for one search.
-_IN_THE_BODY = frozenset({"from", "size", "docvalue_fields", "stored_fields"})  # of the query that the flows answer
-_NOT_IN_FLOWS = _IN_THE_BODY | {"pretty", "human", "error_trace", "max_concurrent_searches"}
+# Those in the body, and what shapes the text of an answer, which is written anew here, or has no meaning for one search.
+_NOT_IN_FLOWS = IN_THE_BODY | {"pretty", "human", "error_trace", "max_concurrent_searches"}
 
 
 @dataclass(frozen=True, slots=True)

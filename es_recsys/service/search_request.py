@@ -12,7 +12,12 @@ from es_recsys.service.access import Caller
 from es_recsys.service.errors import ServiceError, from_recsys_error
 from es_recsys.service.search_body import BodyRules, Extension, UbiExtension, check_body, media_bytes, take_extensions, whole
 
-__all__ = ["SearchRequest", "read_search"]
+__all__ = ["IN_THE_BODY", "SearchRequest", "hit_contents", "read_search"]
+
+_FLAGS = frozenset({"explain", "version", "seq_no_primary_term"})
+_SOURCE = frozenset({"_source", "_source_includes", "_source_excludes"})
+IN_THE_BODY = frozenset({"from", "size", "docvalue_fields", "stored_fields"}) | _FLAGS | _SOURCE
+"""Parameters of the URL that the query of a personal search has in its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ def read_search(
     if ext is None:
         return SearchRequest(rest, parameters, ext, ubi, None, None)
     caller.check_person(ext.user_id, ext.user_token, explain=bool(ext.explain))
-    query = _query(index, {**rest, **page, **_fields(rest, parameters)}, ext, ubi)
+    asked = {name: value for name, value in rest.items() if name != "query" or "q" not in parameters}
+    query = _query(index, {**asked, **page, **hit_contents(rest, parameters)}, ext, ubi)
     reason = _of_nobody(ext)
     unread = _unread(index, parameters)
     if ext.has_media and unread is not None:
@@ -64,15 +70,32 @@ def read_search(
     return SearchRequest(rest, parameters, ext, ubi, query if reason is None or ext.has_media else None, reason)
 
 
-def _fields(body: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return the fields of hits that the URL asks for, as a body does: beside its own doc values, in place of its stored ones."""
+def hit_contents(body: Mapping[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the URL wants of hits, as a body says it: doc values beside the body's, all else in place of its own."""
     found: dict[str, Any] = {}
     given = body.get("docvalue_fields", [])
     if "docvalue_fields" in parameters and isinstance(given, list):
-        found["docvalue_fields"] = [*given, *filter(None, parameters["docvalue_fields"].split(","))]
+        found["docvalue_fields"] = [*given, *_names(parameters["docvalue_fields"])]
     if "stored_fields" in parameters:
         found["stored_fields"] = parameters["stored_fields"].split(",")
+    for name in _FLAGS & parameters.keys():
+        found[name] = {"": True, "true": True, "false": False}.get(parameters[name], parameters[name])
+    if _SOURCE & parameters.keys():
+        found["_source"] = _source(parameters)
     return found
+
+
+def _source(parameters: Mapping[str, str]) -> bool | dict[str, list[str]]:
+    named = parameters.get("_source", "true")
+    if named == "false":
+        return False
+    lists = {"includes": parameters.get("_source_includes", "" if named == "true" else named)}
+    lists["excludes"] = parameters.get("_source_excludes", "")
+    return {name: _names(text) for name, text in lists.items() if text} or True
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]
 
 
 def _query(index: str, body: Mapping[str, Any], ext: Extension, ubi: UbiExtension | None) -> Query:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -25,12 +25,13 @@ from es_recsys.search.body_window import (
     without_field,
 )
 from es_recsys.search.page import PageOrder, build_page, order_page
-from es_recsys.search.query_dsl import Response, hits_of
+from es_recsys.search.query_dsl import Response, hits_of, is_partial
 from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.rerank.learned_ranking import BASE as LEARNED_BASE
 from es_recsys.search.rerank.learned_ranking import BELOW_WINDOW
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import build_scoring_request
+from es_recsys.search.window_documents import WindowDocuments, window_documents
 from es_recsys.serving.operations import Flow, MultiGet, MultiSearch, Search
 
 __all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "adopted_indices", "on_behalf", "search_by_body"]
@@ -43,6 +44,10 @@ ADOPTED = "adopted"
 BASE = "query"
 """Part of a score by the caller's own query."""
 
+# Parameters of a URL that say where documents are read; the others are about finding them.
+_WHERE = frozenset({"allow_no_indices", "allow_partial_search_results", "expand_wildcards", "ignore_throttled"}) | frozenset(
+    {"ignore_unavailable", "preference", "routing"}
+)
 # Sets further documents of one item apart, which keep their own score as those of items that the store doesn't know.
 _AGAIN = "\n"
 
@@ -70,7 +75,8 @@ def on_behalf(flow: Flow[T], headers: Mapping[str, str], parameters: Mapping[str
         operation = next(flow)
         while True:
             if isinstance(operation, Search):
-                operation = replace(operation, headers=headers, parameters=parameters)
+                given = {name: parameters[name] for name in _WHERE & parameters.keys()} if operation.documents else parameters
+                operation = replace(operation, headers=headers, parameters=given)
             try:
                 result = yield operation
             except Exception as error:
@@ -108,22 +114,21 @@ def search_by_body(request: Request, user: UserState, policy: RankingPolicy, que
     asked = (query.diversity, query.popularity, query.calibration, query.explore, query.seen)
     if page.unranked or not (user.is_known or request.exclude or any(asked)):
         sent = with_id_field(body, id_field)
-        response = yield from _search(index, sent)
+        response = yield from _search(Search(index, sent))
         found = BodyAnswer(_ranking_as_it_is(response, page, id_field), response, page.unranked)
-    else:
-        sent = with_id_field(page.of_window(body), id_field)
-        response = yield from _search(index, sent)
-        found = yield from _ordered(request, user, policy_of_window(policy), response, page, id_field)
-    is_ours = sent.get("docvalue_fields") != body.get("docvalue_fields")
-    return replace(found, response=without_field(found.response, id_field)) if is_ours else found
+        added = sent.get("docvalue_fields") != body.get("docvalue_fields")
+        return replace(found, response=without_field(response, id_field)) if added else found
+    window = window_documents(page.of_window(body), id_field, is_ours=index == items_alias(policy.metadata.store))
+    return (yield from _ordered(request, user, policy_of_window(policy), page, index, window))
 
 
 def _ordered(
-    request: Request, user: UserState, policy: RankingPolicy, response: Response, page: BodyPage, id_field: str
+    request: Request, user: UserState, policy: RankingPolicy, page: BodyPage, index: str, window: WindowDocuments
 ) -> Flow[BodyAnswer]:
     """Order the window by what is known of the user."""
+    response = yield from _search(Search(index, window.search))
     hits = hits_of(response)
-    ids = item_ids_of_body(hits, id_field)
+    ids = item_ids_of_body(hits, window.id_field)
     products = yield from _products(policy, ids)
     excluded = [bool({item_id, products.get(item_id, item_id)} & request.exclude) for item_id in ids]
     ranks: dict[str, int] = {}
@@ -136,12 +141,12 @@ def _ordered(
     request = replace(request, n=page.n, offset=page.offset)
     results = window_results(request, user, policy, scores, len(ids), products)
     scoring = build_scoring_request(request, user, policy, results)
-    index = policy.metadata.index
-    responses = (yield MultiSearch(index, scoring.bodies)) if scoring.bodies else []
+    store = policy.metadata.index
+    responses = (yield MultiSearch(store, scoring.bodies)) if scoring.bodies else []
     order = order_page(request, user, policy, scoring, responses)
     documents = None
     if order.documents is not None and (request.explain or (policy.logs_answers and policy.logs_features)):
-        documents = (yield MultiSearch(index, (order.documents,)))[0]
+        documents = (yield MultiSearch(store, (order.documents,)))[0]
     elif order.documents is not None:
         order = replace(order, documents=None)  # hits have theirs
     ranking = build_page(request, user, policy, order, documents)
@@ -151,19 +156,35 @@ def _ordered(
         for rank in range(max(WINDOW, page.offset), min(len(hits), page.offset + page.n))
         if not excluded[rank]
     ]
-    placed = [(ranks[hit.item_id], _above_the_rest(hit, order)) for hit in ranking.hits]
-    inside = [_shown(replace(hit, item_id=ids[rank]), hits[rank]) for rank, hit in placed]
-    rest = [
-        _shown(Hit(ids[rank], score, page.offset + number, {LEXICAL: score}), hits[rank])
-        for number, (rank, score) in enumerate(beyond, start=len(inside) + 1)
-    ]
-    shown = [(rank, hit.score) for rank, hit in placed] + beyond
+    placed = [(ranks[hit.item_id], replace(_above_the_rest(hit, order), item_id=ids[ranks[hit.item_id]])) for hit in ranking.hits]
+    start = page.offset + len(placed) + 1
+    placed += [(rank, Hit(ids[rank], score, start + n, {LEXICAL: score})) for n, (rank, score) in enumerate(beyond)]
     learned = order.learned
     best = max(learned.scores.values()) - learned.offset if learned.scores else response["hits"].get("max_score")
-    answer = ordered_response(response, shown, best)
+    found = yield from _documents(index, window, [hits[rank] for rank, _ in placed])
+    shown = [(hit, theirs) for (_, hit), theirs in zip(placed, found.hits, strict=True) if theirs is not None]
+    answer = ordered_response(response, [{**theirs, "_score": hit.score} for hit, theirs in shown], best, found.took_ms)
     # That the store lacks a document is nothing to an answer that shows another's.
-    degraded = tuple(name for name in ranking.degraded if name != "sources")
-    return BodyAnswer(replace(ranking, hits=(*inside, *rest), total=_total(response), degraded=degraded), answer)
+    degraded = (*(name for name in ranking.degraded if name != "sources"), *(("sources",) if found.is_partial else ()))
+    own = tuple(_shown(hit, theirs) for hit, theirs in shown)
+    return BodyAnswer(replace(ranking, hits=own, total=_total(response), degraded=degraded), answer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """Hits with their documents, None for one that is gone meanwhile."""
+
+    hits: Sequence[Mapping[str, Any] | None]
+    took_ms: int = 0
+    is_partial: bool = False
+
+
+def _documents(index: str, window: WindowDocuments, hits: Sequence[Mapping[str, Any]]) -> Flow[_Documents]:
+    """Read what the page shows of its hits."""
+    if not hits or window.documents is None:
+        return _Documents(window.merged(hits, None))
+    response = yield from _search(Search(index, window.body_of(hits), documents=True))
+    return _Documents(window.merged(hits, response), response.get("took", 0), is_partial(response))
 
 
 def _above_the_rest(hit: Hit, order: PageOrder) -> Hit:
@@ -185,11 +206,13 @@ def _above_the_rest(hit: Hit, order: PageOrder) -> Hit:
     return replace(hit, parts=parts, score=score)
 
 
-def _search(index: str, body: Mapping[str, Any]) -> Flow[Mapping[str, Any]]:
+def _search(search: Search) -> Flow[Mapping[str, Any]]:
     try:
-        response: Mapping[str, Any] = yield Search(index, body)
+        response: Mapping[str, Any] = yield search
     except NotFoundError as error:
-        raise InputError(f"There is no index {index} any more.", "Check the name, or sync the store from another.") from error
+        raise InputError(
+            f"There is no index {search.index} any more.", "Check the name, or sync the store from another."
+        ) from error
     except InputError as error:
         cause = error.__cause__
         if not isinstance(cause, BadRequestError):

@@ -262,11 +262,12 @@ class MultiSearch:
 class Search:
     """One search with a body that is sent as it is. Result: the response's body.
 
-    headers: beside or in place of the client's own. parameters: of the URL.
+    documents: whether it reads documents by their ids. headers: beside or in place of the client's own. parameters: of the URL.
     """
 
     index: str
     body: Mapping[str, Any]
+    documents: bool = False
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     parameters: Mapping[str, str] = field(default_factory=dict)
 

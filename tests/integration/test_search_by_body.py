@@ -11,8 +11,10 @@ from elasticsearch.helpers import bulk
 
 from es_recsys import Answer, AsyncClient, Client, Event, Item, Query
 from es_recsys.errors import InputError
+from es_recsys.index_metadata import items_alias
 from es_recsys.query import Hit
 from es_recsys.search.body_window import WINDOW, page_of_body
+from es_recsys.serving.operations import Search
 from es_recsys.serving.workspace import Workspace
 from es_recsys.settings import Settings
 from es_recsys.training.lambdamart import LambdaMARTConfig
@@ -30,7 +32,8 @@ def adopted(es: Elasticsearch, module_settings: Callable[..., Settings]) -> Iter
     """A store whose items come from an index of products in four colours; ann bought red ones."""
     settings = module_settings()
     name = f"{settings.index}_theirs"
-    mapping = {"properties": {"code": {"type": "keyword"}, "rank": {"type": "integer"}}}
+    place = {"type": "dense_vector", "dims": 2, "similarity": "l2_norm"}
+    mapping = {"properties": {"code": {"type": "keyword"}, "rank": {"type": "integer"}, "place": place}}
     es.indices.create(index=name, mappings=mapping, settings={"number_of_shards": 1, "number_of_replicas": 0})
     rows = (
         {
@@ -41,6 +44,7 @@ def adopted(es: Elasticsearch, module_settings: Callable[..., Settings]) -> Iter
                 "title": f"{KINDS[n % 4]} shirt" + " cotton" * (n % 5),
                 "colour": KINDS[n % 4],
                 "rank": n,
+                "place": [n, 1],
             },
         }
         for n in range(COUNT)
@@ -86,10 +90,10 @@ def _without_time(response: Any) -> dict[str, Any]:
     return {key: value for key, value in response.items() if key != "took"}
 
 
-@pytest.mark.parametrize("page", [{}, {"from": 20}, {"from": 195, "size": 20}, {"from": 230}])
+@pytest.mark.parametrize("page", [{}, {"from": 20}, {"from": 195, "size": 20}, {"from": 230}, {"collapse": {"field": "code"}}])
 @pytest.mark.parametrize("who", [{}, {"user_id": "nobody_known"}, {"user_id": "u0", "personalization": 0.0}])
 def test_without_a_person_it_is_elasticsearchs_answer(
-    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], page: dict[str, int], who: dict[str, Any]
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], page: dict[str, Any], who: dict[str, Any]
 ) -> None:
     body = {**BODY, **page}
     answer = client.search(body=body, source_index=adopted[1], **who)
@@ -159,6 +163,69 @@ def test_for_a_person_the_window_has_another_order_and_all_else_is_as_it_was(
     assert all(hit.score == pytest.approx(sum(hit.parts.values())) and "query" in hit.parts for hit in answer.hits)
     assert any(len(hit.parts) > 1 and hit.because for hit in answer.hits)
     assert "p4" not in {hit.item_id for hit in answer.hits}, "a dislike is left out"
+
+
+CONTENTS: list[dict[str, Any]] = [
+    {},
+    {"_source": False},
+    {"_source": ["title"], "version": True, "seq_no_primary_term": True},
+    {"_source": {"excludes": ["rank"]}, "fields": ["colour*"], "docvalue_fields": [{"field": "rank", "format": "000"}]},
+    {"docvalue_fields": ["code"], "stored_fields": ["_routing"]},
+    {"fields": ["rank"], "runtime_mappings": {"rank": {"type": "keyword"}}},
+    {"highlight": {"fields": {"title": {}}, "pre_tags": "[", "post_tags": "]"}},
+    {"highlight": {"fields": {"title": {"highlight_query": {"match": {"title": "cotton"}}}, "colour": {}}}},
+    {"highlight": {"fields": {"title": {}}, "highlight_query": {"match": {"title": "cotton"}}}, "_source": False},
+    {"collapse": {"field": "code", "inner_hits": {"name": "same", "size": 1, "_source": ["title"]}}},
+    {"explain": True},
+    {"knn": {"field": "place", "query_vector": [1, 2], "k": 200, "num_candidates": 200}, "highlight": {"fields": {"title": {}}}},
+]
+
+
+@pytest.mark.parametrize("contents", CONTENTS, ids=str)
+def test_each_hit_of_a_page_is_as_elasticsearch_has_it(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], contents: dict[str, Any]
+) -> None:
+    query = {"match": {"title": {"query": "shirt", "_name": "words"}}}
+    body = {"query": query, "size": 20, "track_scores": True, "sort": ["_score"], **contents}
+    theirs = {hit["_id"]: hit for hit in _plain(es, adopted[1], {**body, "size": COUNT})["hits"]["hits"]}
+    found = client.search(body=body, source_index=adopted[1], user_id="u0").response
+    assert (
+        found is not None and len(found["hits"]["hits"]) == 20 and list(theirs)[:20] != [h["_id"] for h in found["hits"]["hits"]]
+    )
+    for hit in found["hits"]["hits"]:
+        assert hit.pop("_score") >= 0.0
+        assert hit == {name: value for name, value in theirs[hit["_id"]].items() if name != "_score"}
+
+
+@pytest.mark.parametrize("contents", [{}, {"_source": False}, {"collapse": {"field": "brand"}}, {"fields": ["title"]}], ids=str)
+def test_each_hit_of_the_stores_own_items_is_as_elasticsearch_has_it(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], contents: dict[str, Any]
+) -> None:
+    index = items_alias(adopted[0].index)
+    body = {"query": {"match": {"title": "shirt"}}, "size": 20, **contents}
+    theirs = {hit["_id"]: hit for hit in _plain(es, index, {**body, "size": COUNT})["hits"]["hits"]}
+    answer = client.search(body=body, source_index=index, user_id="u0")
+    hits = answer.response["hits"]["hits"] if answer.response else []
+    assert hits and [hit.item_id for hit in answer.hits] == [hit["_id"] for hit in hits]
+    assert all({**hit, "_score": theirs[hit["_id"]]["_score"]} == theirs[hit["_id"]] for hit in hits)
+
+
+def test_a_hit_that_is_deleted_while_the_page_is_read_is_left_out(
+    es: Elasticsearch, client: Client, adopted: tuple[Settings, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = {"code": "gone", "title": "vanishing shirt", "colour": "red", "rank": 0}
+    es.index(index=adopted[1], id="gone", document=document, refresh=True)
+    steps = Search.steps
+
+    def deleted_between(self: Search) -> Any:
+        if self.documents:
+            es.delete(index=adopted[1], id="gone", refresh=True)
+        return (yield from steps(self))
+
+    monkeypatch.setattr(Search, "steps", deleted_between)
+    answer = client.search(body={"query": {"match": {"title": "vanishing shirt"}}}, source_index=adopted[1], user_id="u0")
+    assert answer.response is not None and len(answer.hits) == len(answer.response["hits"]["hits"]) == 9
+    assert "gone" not in {hit.item_id for hit in answer.hits} and not answer.ranking.degraded
 
 
 def test_pages_meet_and_beyond_the_window_the_order_stands(

@@ -10,6 +10,7 @@ import pytest
 
 from es_recsys.service.errors import ServiceError, error_body
 from es_recsys.service.search_body import BodyRules, check_body, parse_json, take_extensions, whole
+from es_recsys.service.search_request import hit_contents
 
 RULES = BodyRules({"products"})
 SCRIPT = {"source": "System.exit(1)"}
@@ -125,3 +126,21 @@ def test_errors_have_the_shape_of_elasticsearch() -> None:
         "error": {"root_cause": [{"type": "a", "reason": "b"}], "type": "a", "reason": "b"},
         "status": 404,
     }
+
+
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"size": "3", "preference": "x"}, {}),
+        ({"_source": "false"}, {"_source": False}),
+        ({"_source": "true"}, {"_source": True}),
+        ({"_source": "title,brand"}, {"_source": {"includes": ["title", "brand"]}}),
+        ({"_source": "title", "_source_excludes": "a.*"}, {"_source": {"includes": ["title"], "excludes": ["a.*"]}}),
+        ({"_source_includes": "title"}, {"_source": {"includes": ["title"]}}),
+        ({"version": "", "explain": "false"}, {"version": True, "explain": False}),
+        ({"seq_no_primary_term": "maybe"}, {"seq_no_primary_term": "maybe"}),
+        ({"docvalue_fields": "b,c", "stored_fields": "d"}, {"docvalue_fields": ["a", "b", "c"], "stored_fields": ["d"]}),
+    ],
+)
+def test_what_the_url_wants_of_hits_is_read_as_a_body_says_it(parameters: dict[str, str], found: dict[str, Any]) -> None:
+    assert hit_contents({"docvalue_fields": ["a"], "_source": ["x"]}, parameters) == found
