@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from functools import partial
 
@@ -73,4 +74,8 @@ def serve(settings: Settings, listening: socket.socket, workers: int = 1) -> Non
 
 def _app(settings: Settings) -> FastAPI:
     set_up_logs()
-    return make_app(settings)
+    app = make_app(settings)
+    # What was loaded until now stays: no collection of garbage looks at it again, which else holds up answers.
+    gc.collect()
+    gc.freeze()
+    return app

@@ -32,7 +32,7 @@ from es_recsys.search.rerank.learned_ranking import BELOW_WINDOW
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import build_scoring_request
 from es_recsys.search.window_documents import WindowDocuments, window_documents
-from es_recsys.serving.operations import Flow, MultiGet, MultiSearch, Search
+from es_recsys.serving.operations import Beside, Flow, MultiGet, MultiSearch, Search
 
 __all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "adopted_indices", "on_behalf", "search_by_body"]
 
@@ -74,9 +74,11 @@ def on_behalf(flow: Flow[T], headers: Mapping[str, str], parameters: Mapping[str
     try:
         operation = next(flow)
         while True:
-            if isinstance(operation, Search):
-                given = {name: parameters[name] for name in _WHERE & parameters.keys()} if operation.documents else parameters
-                operation = replace(operation, headers=headers, parameters=given)
+            match operation:
+                case Search():
+                    operation = _sent_by(operation, headers, parameters)
+                case Beside(_, Search() as search):
+                    operation = replace(operation, search=_sent_by(search, headers, parameters))
             try:
                 result = yield operation
             except Exception as error:
@@ -85,6 +87,11 @@ def on_behalf(flow: Flow[T], headers: Mapping[str, str], parameters: Mapping[str
                 operation = flow.send(result)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+
+
+def _sent_by(search: Search, headers: Mapping[str, str], parameters: Mapping[str, str]) -> Search:
+    given = {name: parameters[name] for name in _WHERE & parameters.keys()} if search.documents else parameters
+    return replace(search, headers=headers, parameters=given)
 
 
 def adopted_id_field(metadata: IndexMetadata, index: str) -> str:

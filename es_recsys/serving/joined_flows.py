@@ -88,7 +88,7 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
                 searches[operation.index][i] = operation
             case Get():
                 gets[operation.index, operation.source][i] = operation
-            case Beside(read, search):
+            case Beside(read, MultiSearch() as search):
                 gets[read.index, read.source][i], searches[search.index][i], pairs[i] = read, search, {}
             case MultiGet():
                 reads[operation.index, operation.fields][i] = operation

@@ -284,10 +284,11 @@ class Beside:
     """A read and searches at the same time. Result: those of both. The error of the searches goes before that of the read."""
 
     read: Get
-    search: MultiSearch
+    search: MultiSearch | Search
 
-    def steps(self) -> Steps[tuple[Document | None, list[Any]]]:
-        read, search = self.read.steps(), self.search.steps()
+    def steps(self) -> Steps[tuple[Document | None, Any]]:
+        read: Steps[Document | None] = self.read.steps()
+        search: Steps[Any] = self.search.steps()
         first, second = next(read), next(search)
         assert isinstance(first, Request) and isinstance(second, Request)
         document, responses = yield Pair(first, second)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch, Operation
+from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch, Operation, Search
 
 __all__ = ["run_beside"]
 
@@ -28,7 +28,7 @@ def run_beside(read: Get, flow: Flow[T]) -> Flow[tuple[T, Document | None]]:
                 found = yield read
             return end.value, found
         try:
-            if isinstance(operation, MultiSearch) and not is_read:
+            if isinstance(operation, MultiSearch | Search) and not is_read:
                 found, result = yield Beside(read, operation)
                 is_read = True
             else:

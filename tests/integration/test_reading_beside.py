@@ -11,7 +11,7 @@ from elasticsearch import AsyncElasticsearch, NotFoundError
 
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch
+from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch, Search
 
 pytestmark = pytest.mark.engine
 
@@ -83,3 +83,21 @@ async def test_an_index_that_is_gone_is_an_error(es: Any) -> None:
         assert found == [NotFoundError]
     with pytest.raises(NotFoundError):
         run_all(Driver(es, NoLog()), [ask(**asked)])
+
+
+async def test_a_search_by_itself_is_read_beside_as_well(es: Any, index: str) -> None:
+    body = {"query": {"match": {"title": "shoe"}}}
+
+    def asked(index: str = index) -> Flow[tuple[Document | None, list[str]]]:
+        document, response = yield Beside(Get(index, "a b"), Search(index, body))
+        return document, [hit["_id"] for hit in response["hits"]["hits"]]
+
+    driver, expected = Driver(es, NoLog()), (Document({"title": "red"}, 0, 1), ["c"])
+    assert driver.run(asked()) == expected and run_all(driver, [asked()]) == [expected]
+    url = str(next(iter(es.transport.node_pool.all())).base_url)
+    async with AsyncElasticsearch(url) as client:
+        looping = AsyncDriver(client, NoLog())
+        assert await looping.run(asked()) == expected
+        await looping.close()
+    with pytest.raises(NotFoundError):
+        driver.run(asked("t-not-there"))
