@@ -32,6 +32,7 @@ from es_recsys.settings import Settings
 __all__ = ["make_app"]
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
+_WITH_A_SLASH = ("/_search/", "/_msearch/")  # which are the same to Elasticsearch
 _Index = Annotated[str, Path(description="the adopted index")]
 
 
@@ -156,6 +157,8 @@ class _Surroundings:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["path"].endswith(_WITH_A_SLASH):
+            scope = {**scope, "path": scope["path"][:-1]}
         request, began = Request(scope, receive), _Began()
 
         async def answer(message: Message) -> None:

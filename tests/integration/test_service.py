@@ -199,6 +199,15 @@ def test_a_pretty_answer_has_lines(service: TestClient, sample: SampleStore, sou
             assert (found.text.count("\n") > 20) is is_pretty
 
 
+def test_a_path_may_end_with_a_slash(service: TestClient, es: Elasticsearch, source: str) -> None:
+    lines = {"content": b"{}\n{}\n", "headers": {"content-type": "application/x-ndjson"}}
+    for path, sent in ((f"/{source}/_search", {"json": {}}), (f"/{source}/_msearch", lines), ("/_msearch", lines)):
+        with_slash, without = (service.post(f"{path}{end}", follow_redirects=False, **sent) for end in ("/", ""))
+        assert with_slash.status_code == without.status_code
+        assert with_slash.json().keys() == without.json().keys()
+    assert es.perform_request("POST", f"/{source}/_search/", headers={"accept": "application/json"}).meta.status == 200
+
+
 def test_several_searches_at_once(service: TestClient, sample: SampleStore, source: str) -> None:
     user = sample.opposites[0].user_id
     lines = [{}, SHOES, {}, _personal(user), {}, _personal(user, personalization=0), {}, {"sort": ["name"]}]
