@@ -37,7 +37,11 @@ def train(
     ] = None,
     budget: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Seconds of processor time for tuning (default: 480, or 900 with models named)."),
+        typer.Option(
+            min=0.0,
+            help="Seconds of processor time for tuning (default: 480, up to 720 for a million events in order, 900 with models"
+            " named).",
+        ),
     ] = None,
     judgments: Annotated[
         Path | None,

@@ -57,7 +57,9 @@ class TrainingCallback:
     must be a model; if not, a training that gives nothing before it is whole is given up at the deadline. validate(model):
     quality in [0, 1] of a model that learns in epochs, after each of them, on events that it doesn't learn from; training
     stops when it no longer rises. Without it, all epochs of the configuration are trained. proceed(): whether one more epoch is
-    wanted, asked before each.
+    wanted, asked before each. keep_state: whether the model keeps what another training needs to go on from it, where it can.
+    begun: a model that did so, and learned from most of the same data: one of the same settings goes on from it, for a tenth of
+    the epochs.
     """
 
     on_epoch: Callable[[int, int, Mapping[str, float]], None] | None = None
@@ -67,6 +69,8 @@ class TrainingCallback:
     validate: Callable[[Any], float] | None = None
     keep_checkpoints: bool = False
     proceed: Callable[[], bool] = lambda: True
+    keep_state: bool = False
+    begun: Model | None = None
 
     def report(self, done: int, total: int, metrics: Mapping[str, float] | None = None) -> None:
         """Call `on_epoch`, where there is one."""
@@ -189,6 +193,11 @@ class Model(abc.ABC):
     def default_config(cls, ordered: bool, timed: bool) -> Any:
         """Return the config that tuning starts from."""
         return cls.config_class()
+
+    @classmethod
+    def config_for(cls, data: Interactions, ordered: bool) -> Any:
+        """Return the config to train with where none is searched for; it may depend on how many events there are."""
+        return cls.default_config(ordered, data.timed)
 
     @classmethod
     def with_param(cls, config: Any, setting: str, value: Any) -> Any:

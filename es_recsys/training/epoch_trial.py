@@ -17,7 +17,7 @@ from es_recsys.training.aligned_models import AlignedModel
 from es_recsys.training.ensemble_selection import MarginalGain
 from es_recsys.training.model_trials import DEPTH
 
-__all__ = ["LEAST_S", "EpochTrial", "config_for_all"]
+__all__ = ["LEAST_S", "EpochTrial", "briefly", "config_for_all"]
 
 LEAST_S = 15.0
 """Seconds of processor time below which a training in epochs isn't worth its beginning."""
@@ -27,6 +27,8 @@ _FIRST, _PER_GAIN = 1.0 / 3.0, 40.0
 # Users whose answers are looked at after each epoch.
 _USERS = 2_000
 _MOST_OF = 0.7
+# Events that are learned in all epochs together, at most, where it only matters how much a model's answers count.
+_BRIEF = 2_000_000
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class EpochTrial:
             self._scores.append(float(asked.ndcg([item_idx for item_idx, _ in lists], DEPTH).mean()))
             return self._scores[-1]
 
-        watch = replace(watch, deadline=math.inf, validate=validate, proceed=self._is_worth_an_epoch)
+        watch = replace(watch, deadline=math.inf, validate=validate, proceed=self._is_worth_an_epoch, keep_state=True)
         return model.fit(self.part.train, np.random.default_rng(seed), items, watch).check_finite()
 
     def _is_worth_an_epoch(self) -> bool:
@@ -97,3 +99,10 @@ def config_for_all(model: Model, part: Interactions, data: Interactions) -> Any:
     # Of what was only held out each event is learned as often as the others.
     epochs = model.epochs if share > _MOST_OF else max(round(model.epochs * share), 1)
     return replace(model.config, epochs=epochs, validation_users=0)
+
+
+def briefly(model: Model, data: Interactions) -> Any:
+    """Return the model's config, with fewer epochs where these would learn more than two million events in all."""
+    if not model.stops_early:
+        return model.config
+    return replace(model.config, epochs=min(model.config.epochs, max(round(_BRIEF / max(len(data.items), 1)), 1)))

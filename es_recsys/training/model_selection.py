@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,7 @@ class _Choice:
     weights: Mapping[str, float]
     first_event: Mapping[str, float] = field(default_factory=dict)
     neutral: Mapping[str, float] = field(default_factory=dict)
+    begun: Mapping[str, Model] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,10 +122,10 @@ class TrainSpec:
         """The names of the models whose failure ends the training; any other is left out."""
         return frozenset(self.named) - self.optional
 
-    def watch(self, name: str, stage: str, deadline: float = math.inf) -> TrainingCallback:
+    def watch(self, name: str, stage: str, deadline: float = math.inf, begun: Model | None = None) -> TrainingCallback:
         """Return a callback that follows one training of a model.
 
-        stage: "trial", "earlier" or "final".
+        stage: "trial", "earlier" or "final". begun: a model whose training may be gone on with.
         """
 
         def on_epoch(done: int, total: int, figures: Mapping[str, float]) -> None:
@@ -134,7 +135,7 @@ class TrainSpec:
                 self.part(f"{name}, {stage}", done, total)
 
         folder = None if self.checkpoints is None else self.checkpoints / f"{name}-{stage}"
-        return TrainingCallback(on_epoch, folder, deadline)
+        return TrainingCallback(on_epoch, folder, deadline, begun=begun)
 
 
 def small_store_defaults(data: Interactions) -> tuple[CoVisitationConfig, ALSConfig, dict[str, float]]:
@@ -173,7 +174,7 @@ def suitable_models(
 def select(
     data: Interactions,
     rng: np.random.Generator,
-    budget: float = 480.0,
+    budget: float | None = None,
     on_line: Callable[[str], None] | None = None,
     spec: TrainSpec | None = None,
 ) -> Selection:
@@ -181,8 +182,8 @@ def select(
 
     It holds events out, tries settings on them, and weighs the models against each other. budget: seconds of
     processor time after which no further setting is tried (the last training comes on top), so that a busy machine chooses the
-    same; within it the outcome depends on data and rng alone. on_line: gets each
-    line of the report as it is known. Raises ModelError without a positive event.
+    same; within it the outcome depends on data and rng alone (None: `TrialTime.of` says how many).
+    on_line: gets each line of the report as it is known. Raises ModelError without a positive event.
     """
     notes, spec = Notes(on_line), spec or TrainSpec()
     attempts = Attempts(notes, spec.required)
@@ -198,7 +199,7 @@ def select(
     choice = _Choice(decided, spec.shares, spec.first_event, spec.neutral) if decided else None
     if choice is None:
         if active >= FEWEST and positive >= _MIN_EVENTS:
-            choice = _choose(data, rng, seed, TrialTime(budget, began), notes, attempts, spec)
+            choice = _choose(data, rng, seed, partial(TrialTime.of, began=began, seconds=budget), notes, attempts, spec)
         else:
             notes.say(
                 f"{positive:,} events of {active:,} users are too few to try settings on "
@@ -250,7 +251,8 @@ def _train(
 
     def fit(name: str, config: Any) -> Model:
         model: Model = MODELS[name](config)
-        return early_stopping.fit(model, data, np.random.default_rng(seed), spec.items, spec.watch(name, "final")).check_finite()
+        watch = spec.watch(name, "final", begun=choice.begun.get(name))
+        return early_stopping.fit(model, data, np.random.default_rng(seed), spec.items, watch).check_finite()
 
     for name, config in choice.configs.items():
         found = attempts.model(name, "at the last training", partial(fit, name, config))
@@ -260,7 +262,13 @@ def _train(
 
 
 def _choose(
-    data: Interactions, rng: np.random.Generator, seed: int, budget: TrialTime, notes: Notes, attempts: Attempts, spec: TrainSpec
+    data: Interactions,
+    rng: np.random.Generator,
+    seed: int,
+    time_for: Callable[[Sequence[str], int, int], TrialTime],
+    notes: Notes,
+    attempts: Attempts,
+    spec: TrainSpec,
 ) -> _Choice | None:
     """Choose models, settings and ensemble weights by validation; None where nothing can be tried, which is noted."""
     held = attempts.step("No setting is tried", lambda: Validation.of(data, rng, notes, spec.targets), None)
@@ -272,13 +280,14 @@ def _choose(
     models: dict[str, Model] = {}
     configs: dict[str, Any] = {}
     names = spec.names or suitable_models(held.data, held.ordered, spec.items, spec.targets)
+    budget = time_for(names, len(held.part.train.items), len(data.items))
     for place, name in enumerate(names):
-        seconds = budget.share(names[place:])
-        refusal = None if spec.names else budget.refusal(name, seconds, place)
+        share = budget.share(names[place:])
+        refusal = None if spec.names else budget.refusal(name, share, place)
         if refusal is not None:
             notes.say(f"{name}: not tried ({refusal}).")
             continue
-        found = attempts.model(name, "", partial(_tried, name, models, held, seed, seconds, budget, notes, spec))
+        found = attempts.model(name, "", partial(_tried, name, models, held, seed, share, budget, notes, spec))
         if found is not None:
             models[name] = found
             configs[name] = config_for_all(found, held.part.train, data) if found.stops_early else found.config
@@ -310,7 +319,8 @@ def _choose(
         lambda: neutral_shares(models, choice.weights, held.whole, _neutral_models(held.whole, spec), notes),
         dict[str, float](),
     )
-    return replace(choice, first_event=first, neutral=neutral)
+    goes_on = {name: models[name] for name in choice.configs if budget.goes_on and MODELS[name].stops_early}
+    return replace(choice, first_event=first, neutral=neutral, begun=goes_on)
 
 
 def _neutral_models(part: HoldoutSplit, spec: TrainSpec) -> dict[str, Model]:
@@ -379,7 +389,7 @@ def _trained_in_epochs(
     name: str, beside: MarginalGain | None, held: Validation, seed: int, seconds: float, spec: TrainSpec
 ) -> tuple[Model, float, str]:
     """Train a model that learns in epochs, once; return it, its NDCG@20 by itself, and how it was trained, in words."""
-    config = spec.configs.get(name) or MODELS[name].default_config(held.ordered, held.part.train.timed)
+    config = spec.configs.get(name) or MODELS[name].config_for(held.part.train, held.ordered)
     trial = EpochTrial(name, held.part, seconds, beside)
     model = trial.run(MODELS[name](config), seed, spec.items, spec.watch(name, "trial"))
     if beside is not None:

@@ -37,7 +37,6 @@ from es_recsys.training.tuned_settings import load_tuned
 
 __all__ = ["TrainReport", "live_names", "search_seconds", "train_and_publish", "train_spec"]
 
-_BUDGET = 480.0
 # Whoever names models may name some that learn for minutes.
 _NAMED_BUDGET = 900.0
 
@@ -123,9 +122,9 @@ def train_spec(
     )
 
 
-def search_seconds(spec: TrainSpec, budget: float | None) -> float:
-    """Return the seconds of processor time to try settings in: the budget, or a default where the caller gave none."""
-    return budget if budget is not None else _NAMED_BUDGET if spec.names else _BUDGET
+def search_seconds(spec: TrainSpec, budget: float | None) -> float | None:
+    """Return the seconds of processor time to try settings in: the budget, a default where models are named, else None."""
+    return _NAMED_BUDGET if budget is None and spec.names else budget
 
 
 def train_and_publish(

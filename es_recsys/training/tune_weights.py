@@ -46,6 +46,7 @@ from es_recsys.serving.ranking_policy import for_query, ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.serving.workspace import Workspace
+from es_recsys.training.epoch_trial import briefly
 from es_recsys.training.personal_examples import personal_examples
 from es_recsys.training.personal_ranking import train_personal_ranking
 from es_recsys.training.score_cache import ScoreCache
@@ -256,13 +257,17 @@ def _collected(
 
 
 def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
-    """Train the live models with their settings and shares on the events of the scratch store."""
+    """Train the live models with their settings and shares on the events of the scratch store.
+
+    Where there are many events one that learns in epochs has fewer: how much its answers count is told by then.
+    """
     now, own = scratch.now(), scratch.snapshots.for_training()
     shares = live.metadata.retriever_weights.get("no_query", {})
-    configs = {name: model.config for name, model in live.models.items()}
+    data = load_interactions(scratch, own.metadata, now)
+    configs = {name: briefly(model, data) for name, model in live.models.items()}
     shares = {name: max(shares.get(name, 0.0), _SMALLEST_SHARE) for name in configs}
     spec = train_spec(scratch, own.metadata, (), configs, targets_of(live.metadata), shares)
-    train_and_publish(scratch, own, load_interactions(scratch, own.metadata, now), now, spec)
+    train_and_publish(scratch, own, data, now, spec)
 
 
 def _policy(live: ServingSnapshot, name: str) -> RankingPolicy:

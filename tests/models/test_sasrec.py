@@ -55,7 +55,7 @@ def data(interactions: Make) -> Interactions:
 
 @pytest.fixture(scope="module")
 def model(data: Interactions) -> SASRec:
-    return SASRec(LONG).fit(data, np.random.default_rng(1))
+    return SASRec(LONG).fit(data, np.random.default_rng(1), None, TrainingCallback(keep_state=True))
 
 
 def table(data: Interactions, more: tuple[str, ...] = ()) -> ItemTable:
@@ -69,14 +69,58 @@ def table(data: Interactions, more: tuple[str, ...] = ()) -> ItemTable:
     return ItemTable(ids, blank, blank, [()] * len(ids), blank, none, none, {"text_vector": rows.astype(np.float32)})
 
 
-def test_it_learns_which_item_comes_next(model: SASRec) -> None:
-    """Not only what stands near the last one: that is one step as often as five."""
+def found_next(model: SASRec) -> int:
+    """How many of sixty walks the model goes on with as they go on."""
     right = 0
     for begin in range(ITEMS):
         for first in (1, 5):
             *known, wanted = walk(begin, 6, first)
             right += model.recommend(History.of(known), 1, set(known))[0][0] == wanted
-    assert right >= 0.9 * 2 * ITEMS
+    return right
+
+
+def test_it_learns_which_item_comes_next(model: SASRec) -> None:
+    """Not only what stands near the last one: that is one step as often as five."""
+    assert found_next(model) >= 0.9 * 2 * ITEMS
+
+
+def test_a_training_goes_on_from_another_of_the_same_settings(
+    interactions: Make, data: Interactions, model: SASRec, tmp_path: Path
+) -> None:
+    """Items may be other ones: i00 isn't there any more, and a00 and z00 are new."""
+    rng = np.random.default_rng(5)
+    walks = {f"u{user}": walk(int(rng.integers(1, ITEMS - 24)), 9) for user in range(40)}
+    more = interactions({**walks, "v": ["a00", "i01", "z00"]})
+    told: list[tuple[int, int]] = []
+
+    def gone_on(config: SASRecConfig, begun: SASRec | None) -> SASRec:
+        callback = TrainingCallback(lambda done, total, _: told.append((done, total)), tmp_path, begun=begun)
+        return SASRec(config).fit(more, np.random.default_rng(1), None, callback)
+
+    still = SASRec(replace(LONG, learning_rate=0.0, epochs=10))
+    still.fit(data, np.random.default_rng(1), None, TrainingCallback(keep_state=True))
+    same = gone_on(still.config, still)
+    assert told == [(1, 1)] and not any(tmp_path.iterdir())
+    kept = [item_id for item_id in same.item_ids if item_id in still.item_ids]
+    there, before = same.item_ids.find(kept), still.item_ids.find(kept)
+    assert len(kept) == len(same.item_ids) - 2 >= 20
+    np.testing.assert_allclose(same.item_vectors[there], still.item_vectors[before], atol=1e-6)
+    np.testing.assert_allclose(np.linalg.norm(same.item_vectors, axis=1), 1.0, rtol=1e-5)
+    other = replace(still.config, dims=32)
+    assert gone_on(other, still).fingerprint == gone_on(other, None).fingerprint
+
+
+def test_of_items_with_many_events_less_is_hidden(interactions: Make) -> None:
+    sparse, dense = (interactions({f"u{user}": ["a", "b"] for user in range(users)}) for users in (63, 64))
+    assert SASRec.config_for(sparse, True) == SASRec.default_config(True, False)
+    assert SASRec.config_for(dense, True) == replace(SASRecConfig(dims=128), dropout=0.2, learning_rate=1e-3, max_length=150)
+
+
+def test_what_was_learned_before_is_not_learned_again(data: Interactions, model: SASRec) -> None:
+    again = SASRec(LONG).fit(data, np.random.default_rng(2), None, TrainingCallback(begun=model))
+    brief = SASRec(replace(LONG, epochs=3)).fit(data, np.random.default_rng(2))
+    assert again.epochs == brief.epochs == 3 and again._state is None
+    assert found_next(brief) < 0.8 * 2 * ITEMS and found_next(again) >= 0.9 * 2 * ITEMS
 
 
 def test_the_order_of_a_history_tells(model: SASRec) -> None:

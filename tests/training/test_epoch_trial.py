@@ -17,9 +17,10 @@ from es_recsys.models import CoVisitation, Model
 from es_recsys.models.base import TrainingCallback
 from es_recsys.models.sasrec import SASRec, SASRecConfig
 from es_recsys.models.types import sample_users
+from es_recsys.training import epoch_trial, trial_time
 from es_recsys.training import model_selection as module
 from es_recsys.training.ensemble_selection import MarginalGain
-from es_recsys.training.epoch_trial import EpochTrial, config_for_all
+from es_recsys.training.epoch_trial import EpochTrial, briefly, config_for_all
 from es_recsys.training.model_selection import TrainSpec, select, suitable_models
 
 CONFIG = SASRecConfig(dims=16, max_length=8, dropout=0.1, negatives=20, batch_events=128, epochs=20, patience=20)
@@ -102,12 +103,33 @@ def test_all_data_are_learned_in_as_many_steps(data: Interactions, part: Holdout
     assert config_for_all(model, fewer, data).epochs == round(12 * len(fewer.items) / len(data.items))
 
 
+def test_of_many_events_a_brief_training_has_fewer_epochs(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = SASRec(CONFIG)
+    assert briefly(model, data) == CONFIG
+    monkeypatch.setattr(epoch_trial, "_BRIEF", 4 * len(data.items))
+    assert briefly(model, data) == replace(CONFIG, epochs=4)
+    assert briefly(CoVisitation(), data) == CoVisitation().config
+
+
+def test_the_last_training_goes_on_from_the_trial(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it learned nearly all of many events; a tenth of the epochs is left to be learned."""
+    monkeypatch.setattr(trial_time, "_NEARLY_ALL", 0.5)
+    monkeypatch.setattr(trial_time, "_FEW_EVENTS", 100)
+    brief = replace(CONFIG, learning_rate=2e-2, epochs=10)
+    told: list[tuple[str, int, int]] = []
+    spec = TrainSpec(("sasrec",), {"sasrec": brief}, part=lambda *one: told.append(one))
+    found = select(data, np.random.default_rng(1), spec=spec).models["sasrec"]
+    tried = max(done for stage, done, _ in told if stage == "sasrec, trial")
+    assert tried > 3 and found.config.epochs > 3
+    assert [one for one in told if one[0] == "sasrec, final"] == [("sasrec, final", 1, 1)]
+
+
 def test_where_order_tells_the_sequence_model_is_tried_by_itself(data: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sasrec" not in suitable_models(data, True)
     monkeypatch.setattr(module, "_SEQUENCE_EVENTS", len(data.items))
     assert suitable_models(data, True)[:3] == ("covisitation", "als", "sasrec") and "sasrec" not in suitable_models(data, False)
     brief = replace(CONFIG, learning_rate=2e-2, epochs=3)
-    monkeypatch.setattr(SASRec, "default_config", classmethod(lambda cls, ordered, timed: brief))
+    monkeypatch.setattr(SASRec, "config_for", classmethod(lambda cls, data, ordered: brief))
     found = select(data, np.random.default_rng(1))
     (line,) = [one for one in found.report.lines if one.startswith("sasrec: ")]
     assert "in an ensemble with covisitation, als" in line and "epochs at" in line and " s: " in line

@@ -197,6 +197,8 @@ _MAX_GRADIENT_NORM = 5.0
 _ITEMS_PER_CANDIDATE, _FEW_CANDIDATES = 8, 256
 # How much the mean of a training leans towards its end.
 _MEAN_LEANS = 8.0
+# Part of the epochs that a training has which goes on from another's: of what that one didn't learn there is little.
+_GOING_ON = 0.1
 # Counted up where checkpoints come to hold something else.
 _LAYOUT = 2
 
@@ -206,11 +208,24 @@ class Learned:
     """What a training has learned.
 
     vectors (n, d) float32 unit rows, zeros for an item without events and content; encoder: the network's arrays, by name;
-    epochs: after how many it was."""
+    epochs: after how many it was. state: the parameters of the network and of its mean, by name."""
 
     vectors: NDArray[np.float32]
     encoder: dict[str, NDArray[Any]]
     epochs: int
+    state: dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """What another training has learned, from which one goes on.
+
+    state: its `Learned.state`. there (n,): the item_idx of each item there, -1 for one that it lacks. fingerprint: of its model.
+    """
+
+    state: Mapping[str, NDArray[Any]]
+    there: NDArray[np.int64]
+    fingerprint: str
 
 
 def train(
@@ -220,16 +235,20 @@ def train(
     seed: int,
     callback: TrainingCallback,
     score: Callable[[Learned], float] | None,
+    begun: Begun | None = None,
 ) -> Learned:
     """Return the network of the epoch that `score` found best; of the last one without it.
 
-    content (n, c): of each item, rows of zeros for none.
+    content (n, c): of each item, rows of zeros for none. begun: of a training with the same settings, to go on from.
     """
     digest = data_digest(data, array_digest(data.weights, content))
     key = {"layout": _LAYOUT, "config": asdict(config), "seed": seed, "data": digest}
+    if begun is not None:
+        key["begun"] = begun.fingerprint
+        config = replace(config, epochs=max(round(_GOING_ON * config.epochs), 1))
     checkpoint = Checkpoint(callback.checkpoints, "sasrec", key)
     with training("sasrec", seed) as device:
-        found = _Training(config, data, content, seed, device).run(checkpoint, callback, score)
+        found = _Training(config, data, content, seed, device, begun).run(checkpoint, callback, score)
     if not callback.keep_checkpoints:
         checkpoint.remove()
     return found
@@ -266,7 +285,13 @@ class _Training:
     that was interrupted learns what it would have learned in one go."""
 
     def __init__(
-        self, config: SASRecConfig, data: Interactions, content: NDArray[np.float32], seed: int, device: torch.device
+        self,
+        config: SASRecConfig,
+        data: Interactions,
+        content: NDArray[np.float32],
+        seed: int,
+        device: torch.device,
+        begun: Begun | None,
     ) -> None:
         torch.manual_seed(seed)
         self._sequences = training_sequences(data, config.ordered, np.random.default_rng([seed, 0]))
@@ -277,6 +302,9 @@ class _Training:
         items = ItemEmbedding(tensors[0], tensors[1], tensors[2], tensors[3], config.id_dropout)
         self._network = Network(config, items).to(device)
         self._mean = _Mean(self._network)
+        self._learning = nn.ModuleList([self._network, self._mean])
+        if begun is not None:
+            self._learning.load_state_dict(_moved(begun, self._learning.state_dict()))
         self._config, self._seed, self._device = config, seed, device
         self._item_probability = popularity / max(int(popularity.sum()), 1)
 
@@ -295,7 +323,7 @@ class _Training:
 
         best = run_epochs(
             epoch,
-            nn.ModuleList([self._network, self._mean]),
+            self._learning,
             optimiser,
             checkpoint,
             epochs=config.epochs,
@@ -312,7 +340,8 @@ class _Training:
         network = self._mean.network
         blocks = torch.split(torch.arange(len(self._item_probability), device=self._device), 16_384)
         vectors = host(torch.cat([network.items(block) for block in blocks]))
-        return Learned(vectors, {name: host(value).copy() for name, value in network.encoder_params().items()}, epochs)
+        encoder = {name: host(value).copy() for name, value in network.encoder_params().items()}
+        return Learned(vectors, encoder, epochs, {name: host(value) for name, value in self._learning.state_dict().items()})
 
     def _epoch(self, optimiser: torch.optim.Optimizer, epoch: int) -> float:
         config = self._config
@@ -374,6 +403,18 @@ class _Training:
         drawn = rng.integers(size, size=min(self._config.negatives, most, size))
         # An item without events and content has no vector to push away.
         return np.unique(np.concatenate([found, drawn])), len(found), len(drawn)
+
+
+def _moved(begun: Begun, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state with all that was begun; items that were unknown there keep what they have."""
+    found = {name: torch.from_numpy(np.array(value)) for name, value in begun.state.items()}
+    known = np.flatnonzero(begun.there >= 0)
+    for name, value in state.items():
+        if name.endswith("items.ids.weight"):
+            rows = value.clone()
+            rows[known] = found[name][begun.there[known]].to(rows)
+            found[name] = rows
+    return found
 
 
 def _in_window(items: NDArray[np.int64], pool: NDArray[np.int64]) -> NDArray[np.bool_]:
