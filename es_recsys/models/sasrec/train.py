@@ -291,7 +291,7 @@ class _Training:
         content: NDArray[np.float32],
         seed: int,
         device: torch.device,
-        begun: Begun | None,
+        begun: Begun | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self._sequences = training_sequences(data, config.ordered, np.random.default_rng([seed, 0]))
