@@ -4,6 +4,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export UV_COMPILE_BYTECODE := 1
 export UV_LINK_MODE := copy
+# Both workers of the tests, and the commands that tests start, would compile all files anew.
+unexport PYTHONDONTWRITEBYTECODE
 # Two BLAS pools on two cores spend their time waiting for each other.
 export OMP_WAIT_POLICY := PASSIVE
 

@@ -6,6 +6,7 @@ the session. Where pytest-xdist runs several workers, all of them share one serv
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import typer.main
+import typer.testing
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from quick_java import quick_java
@@ -41,12 +44,22 @@ _PATIENCE = {"ES_RECSYS_SEARCH__TIMEOUT_S": "120", "ES_RECSYS_SERVICE__DEADLINE_
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")
 _SHARED = pytest.StashKey[ExitStack]()
 
-# The examples of a test are the same in every run, and none fails because the machine is slow. To look for new ones:
+# The examples of a test are the same in every run, and none fails because the machine is slow. To look for more and new ones:
 # pytest --hypothesis-profile=explore
-_SLOW_IS_FINE = [HealthCheck.too_slow]
-hypothesis_settings.register_profile("same", derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW_IS_FINE)
-hypothesis_settings.register_profile("explore", derandomize=False, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+_ALWAYS = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile("same", _ALWAYS, derandomize=True, database=None, max_examples=40)
+hypothesis_settings.register_profile("explore", _ALWAYS, derandomize=False, max_examples=400)
 hypothesis_settings.load_profile("same")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commands_are_made_once() -> Iterator[None]:
+    """Make the tree of commands once a process: it is a fifth of the processor time of tests that run commands."""
+    once = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", once)
+        patch.setattr(typer.testing, "_get_command", once)
+        yield
 
 
 @pytest.fixture(scope="session")

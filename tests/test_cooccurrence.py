@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -75,7 +75,6 @@ def by_loops(seq: UserSequences, how: CooccurrenceConfig) -> NDArray[np.float64]
     return table
 
 
-@settings(max_examples=150, deadline=None)
 @given(log=logs, how=ways)
 def test_counts_are_those_of_plain_loops(log: Log, how: CooccurrenceConfig) -> None:
     seq = read(log)
@@ -93,7 +92,6 @@ def test_blocks_change_nothing(window: int | None, monkeypatch: pytest.MonkeyPat
     assert (whole > 0).sum() == 3 * N
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.lists(st.sampled_from([0.5, 1.0, 2.0, 3.0]), max_size=N), max_size=5), st.integers(1, 4))
 def test_pruning_keeps_the_highest(values: list[list[float]], keep: int) -> None:
     starts = np.cumsum([0, *map(len, values)])

@@ -103,13 +103,11 @@ def check(forward: ForwardIndex, items: Items, others: Sequence[str] = ("?",)) -
     assert sorted(forward.missing_from([["?"]])) == sorted(items.keys() - {"?"})
 
 
-@settings(max_examples=100, deadline=None)
 @given(catalogues, st.lists(item_ids, max_size=5))
 def test_what_goes_in_comes_out(items: Items, others: list[str]) -> None:
     check(index_of(items), items, others)
 
 
-@settings(max_examples=150, deadline=None)
 @given(catalogues, st.lists(st.tuples(catalogues, st.lists(item_ids, max_size=4)), max_size=4), st.data())
 def test_changes_give_what_building_anew_gives(
     items: dict[str, Row], changes: list[tuple[Items, list[str]]], data: st.DataObject
@@ -125,7 +123,7 @@ def test_changes_give_what_building_anew_gives(
     check(forward, now)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(catalogues, catalogues)
 def test_it_comes_back_from_its_folder_with_its_changes(
     tmp_path_factory: pytest.TempPathFactory, items: Items, written: Items

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys import linear_algebra
 from es_recsys.linear_algebra import extra_bytes, invert
 
 
-@settings(max_examples=60, deadline=None)
 @given(n=st.integers(0, 40), rows=st.integers(1, 50), seed=st.integers(0, 9))
 def test_it_is_the_inverse_for_blocks_of_any_size(n: int, rows: int, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(2 * n + 3, n))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from es_recsys import item_ids as ids
@@ -17,7 +17,6 @@ distinct = st.lists(anything, unique=True, max_size=30)
 ODD = ["", " ", "a", "A", "\u00e1", "a\u0301", "a\x00", "\x00", "🛍️", "商品", "\u202eabc", "a" * 500, "-1", "0", "00", "\n"]
 
 
-@settings(max_examples=200, deadline=None)
 @given(distinct, st.lists(anything, max_size=10))
 @example(ODD, ["b", "a ", "\x00\x00"])
 def test_round_trip(item_ids: list[str], others: list[str]) -> None:
@@ -32,7 +31,6 @@ def test_round_trip(item_ids: list[str], others: list[str]) -> None:
             assert (other in held) == (other in item_ids)
 
 
-@settings(max_examples=100, deadline=None)
 @given(distinct, st.lists(anything, max_size=10), st.integers(1, 3))
 def test_ids_that_share_a_hash_are_told_apart(item_ids: list[str], others: list[str], hashes: int) -> None:
     def few(encoded: Sequence[bytes]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.sequences import UserSequences, batches
@@ -25,7 +25,6 @@ def of_lengths(lengths: list[int]) -> UserSequences:
     batch_events=st.integers(1, 60),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=80, deadline=None)
 def test_every_event_but_the_first_is_a_target_once(lengths: list[int], max_length: int, batch_events: int, seed: int) -> None:
     every = of_lengths(lengths)
     seen: Counter[int] = Counter()

@@ -137,7 +137,6 @@ def encoded(format: str) -> bytes:
 WHOLE = {format: encoded(format) for format in ("PNG", "JPEG", "WEBP")}
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.sampled_from(sorted(WHOLE)), st.floats(0, 0.95))
 def test_a_picture_cut_off_anywhere_is_refused(format: str, share: float) -> None:
     data = WHOLE[format]
@@ -145,7 +144,6 @@ def test_a_picture_cut_off_anywhere_is_refused(format: str, share: float) -> Non
         load_image(data[: int(len(data) * share)], LIMIT)
 
 
-@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(sorted(WHOLE)), st.data())
 def test_spoilt_bytes_give_a_picture_or_an_encoding_error(format: str, data: st.DataObject) -> None:
     spoilt = bytearray(WHOLE[format])
@@ -167,7 +165,7 @@ def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
 
 
 @given(st.integers(1, 3_000), st.integers(1, 3_000))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_shape_becomes_one_size(width: int, height: int) -> None:
     tensor = preprocess_image(Image.new("RGB", (width, height), "white"), 256, 224, [0.5] * 3, [0.5] * 3)
     assert tensor.shape == (3, 224, 224) and tensor.dtype == np.float32

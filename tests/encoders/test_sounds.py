@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sounds import chord, noise, tone, wav
 
@@ -102,7 +101,6 @@ def test_samples_that_are_no_numbers_are_refused() -> None:
 WHOLE = {format: wav(chord(440, 0.3), format) for format in ("WAV", "FLAC", "OGG", "MP3")}
 
 
-@examples(deadline=None, max_examples=100)
 @given(st.sampled_from(sorted(WHOLE)), st.data())
 def test_spoilt_bytes_give_a_sound_or_an_encoding_error(format: str, data: st.DataObject) -> None:
     spoilt = bytearray(WHOLE[format][: data.draw(st.integers(1, len(WHOLE[format])))])

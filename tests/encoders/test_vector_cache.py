@@ -28,7 +28,7 @@ def same(left: dict[bytes, np.ndarray], right: dict[bytes, np.ndarray]) -> bool:
     return left.keys() == right.keys() and all(np.array_equal(left[key], right[key]) for key in left)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 1_200), st.integers(1, 50), st.data())
 def test_gives_back_what_it_got_and_nothing_else(
     tmp_path_factory: pytest.TempPathFactory, n: int, dims: int, data: st.DataObject

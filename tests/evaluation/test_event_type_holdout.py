@@ -33,7 +33,7 @@ def events(seed: int, n: int = 400, timed: bool = False) -> Interactions:
     )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), timed=st.booleans(), share=st.floats(0.05, 0.6))
 def test_no_event_of_any_type_tells_of_what_is_asked_for(seed: int, timed: bool, share: float) -> None:
     data = events(seed, timed=timed)

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.event_types import EVENT_TYPES
@@ -97,14 +97,12 @@ configs = st.sampled_from([ProfileConfig(), ProfileConfig(history=10), ProfileCo
 many = st.lists(_contents(), min_size=1, max_size=40)
 
 
-@settings(max_examples=150, deadline=None)
 @given(many, configs, st.data())
 def test_order_of_arrival_does_not_matter(contents: list[StoredEvent], config: ProfileConfig, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(contents))))
     assert_same(_rebuilt(_arrived(contents, list(range(len(contents)))), config), _rebuilt(_arrived(contents, order), config))
 
 
-@settings(max_examples=150, deadline=None)
 @given(many, configs, st.data())
 def test_updating_equals_rebuilding(contents: list[StoredEvent], config: ProfileConfig, data: st.DataObject) -> None:
     """Any split, with replays of what was folded before, doubled rows, and the JSON document between the parts."""
@@ -119,7 +117,6 @@ def test_updating_equals_rebuilding(contents: list[StoredEvent], config: Profile
     assert_same(state, _rebuilt(rows, config))
 
 
-@settings(max_examples=60, deadline=None)
 @given(many)
 def test_folding_again_changes_nothing(contents: list[StoredEvent]) -> None:
     rows = _arrived(contents, list(range(len(contents))))
@@ -128,7 +125,6 @@ def test_folding_again_changes_nothing(contents: list[StoredEvent]) -> None:
     assert fold(state, [], FEATURES) is state
 
 
-@settings(max_examples=60, deadline=None)
 @given(many)
 def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
     rows = _arrived(contents, list(range(len(contents))))
@@ -138,7 +134,6 @@ def test_arguments_are_left_as_they_were(contents: list[StoredEvent]) -> None:
     assert orjson.dumps(to_document(state)) == before
 
 
-@settings(max_examples=100, deadline=None)
 @given(many)
 def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
     made = build_profile(_rebuilt(_arrived(contents, list(range(len(contents)))), ProfileConfig()), NOW)
@@ -155,7 +150,6 @@ def test_a_profile_is_finite_and_normal(contents: list[StoredEvent]) -> None:
     assert "gone" not in {*made.history.item_ids, *made.seen, *made.disliked}
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from(sorted(FEATURES)), min_size=1, max_size=30), st.data())
 def test_without_time_positions_decay(items: list[str], data: st.DataObject) -> None:
     rows = [
@@ -207,7 +201,6 @@ weighted = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(_contents(), min_size=1, max_size=25), min_size=1, max_size=4), weighted, st.data())
 def test_histories_of_many_are_folded_together_as_one_by_one(
     histories: list[list[StoredEvent]], config: ProfileConfig, data: st.DataObject
@@ -220,7 +213,6 @@ def test_histories_of_many_are_folded_together_as_one_by_one(
         assert_same(state, fold(empty_state(f"k{n}", config, n), arrived[n], VARIANTS))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(_contents(), min_size=1, max_size=25), st.booleans())
 def test_values_of_arrays_are_read_as_the_store_reads_them(contents: list[StoredEvent], in_ms: bool) -> None:
     scale = RatingScale(0.0, 10.0, (2.0,))

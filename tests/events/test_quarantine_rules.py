@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.events.bot_rules import BotRules
@@ -28,7 +28,6 @@ _events = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(_events, st.sets(st.integers(0, 2)))
 def test_as_one_would_by_hand(events: list[tuple[int, float, int, int, float | None, str | None]], known: set[int]) -> None:
     events.sort(key=lambda event: (event[0], -event[1]))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -170,7 +170,6 @@ def equal(one: FeatureTable, other: FeatureTable) -> None:
         np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows=events, later=events, chance=st.randoms(use_true_random=False))
 def test_nothing_later_leaks_in_and_no_order_counts(rows: list[Row], later: list[Row], chance: Any) -> None:
     past = [row for row in rows if row[4] >= 0.0]
@@ -181,7 +180,6 @@ def test_nothing_later_leaks_in_and_no_order_counts(rows: list[Row], later: list
     equal(compute_features(interactions(mixed), catalogue(), NOW), expected)
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows=events)
 def test_every_number_is_in_its_range(rows: list[Row]) -> None:
     table = compute_features(interactions(rows), catalogue(), NOW)
@@ -195,7 +193,6 @@ def test_every_number_is_in_its_range(rows: list[Row]) -> None:
                 assert (known >= 0).all(), one.name
 
 
-@settings(max_examples=40, deadline=None)
 @given(rows=events)
 def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]) -> None:
     """All but quantities, dwell times and ratings, which histories do not have."""
@@ -216,7 +213,6 @@ def test_a_history_tells_the_same_as_the_table_as_far_as_it_goes(rows: list[Row]
     np.testing.assert_allclose(found.pairs(items), table.pairs(np.zeros(5, np.int64), items), rtol=1e-4, atol=1e-4)
 
 
-@settings(max_examples=60, deadline=None)
 @given(rows=events, timed=st.sets(st.integers(0, 3)), typed=st.sets(st.integers(0, 3)))
 def test_many_histories_tell_what_each_tells(rows: list[Row], timed: set[int], typed: set[int]) -> None:
     """At the moment of its newest event, whatever is known of the others."""

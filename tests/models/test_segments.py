@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from es_recsys.dataset import History, Interactions, ItemTable
@@ -151,7 +151,6 @@ def test_no_group_under_twenty_users_is_kept(interactions: Make, sizes: tuple[in
     assert all(one.users >= LEAST_USERS for one in found)
 
 
-@settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(1, 60), min_size=1, max_size=8), seed=st.integers(0, 99))
 @example(sizes=[13, 42, 48, 11, 1, 28, 1, 11], seed=29)  # takes more than thirty rounds
 def test_merging_leaves_no_small_group_and_nobody_out(sizes: list[int], seed: int) -> None:

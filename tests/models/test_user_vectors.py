@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.linear_algebra import CSR
@@ -38,7 +38,6 @@ def test_nothing_is_lost_where_there_is_room() -> None:
     np.testing.assert_allclose(short @ short.T, dense(rows, 60) @ dense(rows, 60).T, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 300), st.integers(2, 64), st.integers(0, 99))
 def test_one_row_is_projected_as_all_are(n_items: int, dims: int, seed: int) -> None:
     rows = sparse(5, n_items, min(4, n_items), seed)

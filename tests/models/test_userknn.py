@@ -154,7 +154,7 @@ def test_a_dislike_makes_others_similar(interactions: Make) -> None:
     assert model.score(history, ["e"])[0] > model.score(history, ["d"])[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(8, 60), st.integers(0, 2**31))
 def test_a_projection_keeps_cosines(dims: int, seed: int) -> None:
     """Exactly where each item has its own dimension; else the same for a row alone and among others."""

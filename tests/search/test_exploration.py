@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.search.exploration import (
@@ -34,7 +34,6 @@ def seen(n: int, seed: int) -> InteractionStats:
     return InteractionStats(shown, 0.05)
 
 
-@settings(max_examples=60, deadline=None)
 @given(scores, shares, st.integers(0, 99), st.integers(0, 40))
 def test_laws_of_exploration(given_scores: list[float], share: float, seed: int, offset: int) -> None:
     n = len(given_scores)
@@ -125,7 +124,6 @@ def with_new(
     return explore(exploration, ids(40), scores, first, end, cold_start=new, groups=own)
 
 
-@settings(max_examples=40, deadline=None)
 @given(shares, st.integers(0, 99), st.integers(0, 25), st.booleans())
 def test_a_new_item_gets_one_place_and_the_others_take_turns_as_ever(share: float, answer: int, first: int, groups: bool) -> None:
     stats = seen(18, answer)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
@@ -39,14 +39,12 @@ cells = st.one_of(st.just(float("nan")), st.just(0.0), st.integers(-3, 3).map(fl
 tables = hnp.arrays(np.float64, st.tuples(st.integers(1, 30), st.just(FEATURES)), elements=cells)
 
 
-@settings(max_examples=60, deadline=None)
 @given(tables)
 def test_predicts_what_lightgbm_predicts(rows: NDArray[np.float64]) -> None:
     booster, forest = trained()
     assert forest.predict(rows) == pytest.approx(booster.predict(rows), abs=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
 @given(tables)
 def test_contributions_sum_to_the_prediction(rows: NDArray[np.float64]) -> None:
     _, forest = trained()

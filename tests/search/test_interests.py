@@ -41,7 +41,7 @@ def test_an_odd_view_is_no_interest() -> None:
     assert found is not None and len(found) == 2 and found.shares.min() >= MIN_SHARE
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1_000), st.lists(st.integers(2, 9), min_size=2, max_size=4))
 def test_the_order_of_the_rows_does_not_matter(seed: int, sizes: list[int]) -> None:
     rng = np.random.default_rng(seed)
@@ -62,7 +62,6 @@ def lists(draw: st.DrawFn) -> tuple[list[int], NDArray[np.float64]]:
     return draw(st.lists(st.integers(-1, k - 1), max_size=60)), -np.sort(-shares / shares.sum())
 
 
-@settings(max_examples=200, deadline=None)
 @given(lists(), st.sampled_from([0.0, 0.3, 1.0]))
 def test_every_interest_keeps_its_places_and_its_order(
     case: tuple[list[int], NDArray[np.float64]], personalization: float

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.index_metadata import IndexMetadata
@@ -32,7 +32,6 @@ def response(scores: list[float], total: int | None = None) -> dict[str, Any]:
     return {"hits": {"hits": hits, "total": {"value": len(scores) if total is None else total}}}
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(st.tuples(st.one_of(st.just(0.0), st.floats(0.01, 300.0)), st.integers(0, 3)), max_size=30),
     st.sampled_from(["shoe", "red shoe", "a much longer query of eight words altogether"]),
@@ -51,7 +50,6 @@ def test_a_score_tells_words_and_vectors_apart(hits: list[tuple[float, int]], te
     assert found.matches == len(found.words)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.floats(0.01, 300.0), st.integers(0, 3))
 def test_words_score_the_same_whatever_found_the_item(words: float, found_by: int) -> None:
     request = Request(now=0.0, text="red shoe")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
@@ -208,11 +208,9 @@ def asked(seed: int, **changes: Any) -> Inputs:
     return inputs(**{**given, **changes})
 
 
-cases = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 seeds = st.integers(0, 10_000)
 
 
-@cases
 @given(seeds, st.integers(1, 60), st.sampled_from([0.0, 0.4, 1.0]))
 def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> None:
     engine = shop(seed, n)
@@ -232,7 +230,6 @@ def test_laws_of_a_learned_answer(seed: int, n: int, personalization: float) -> 
     assert pages == list(found.hits)
 
 
-@cases
 @given(seeds, st.integers(1, 60))
 def test_without_personalization_nothing_personal_is_read(seed: int, n: int) -> None:
     engine, case = shop(seed, n), asked(seed)
@@ -240,7 +237,6 @@ def test_without_personalization_nothing_personal_is_read(seed: int, n: int) -> 
     assert engine.answer(changed(case, personalization=0.0)) == engine.answer(neutral)
 
 
-@cases
 @given(seeds, st.integers(5, 40), st.floats(0.05, 0.95))
 def test_scores_go_steadily_from_neutral_to_personal(seed: int, n: int, personalization: float) -> None:
     """What the forest says mixes in proportion, where it reads nothing that depends on the other candidates."""

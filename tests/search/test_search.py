@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from search_inputs import Inputs, changed, inputs
 
@@ -180,10 +180,6 @@ def by_hand(engine: Engine, given: Inputs) -> list[tuple[str, float]]:
     return sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-cases = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
 def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
     engine, case = made(seed, n), asked(seed, n, text=text)
@@ -196,7 +192,6 @@ def test_page_equals_full_scoring(seed: int, n: int, text: bool) -> None:
         assert hit.item_id in near, item_id
 
 
-@cases
 @given(
     st.integers(0, 10_000),
     st.integers(3, 90),
@@ -227,7 +222,6 @@ def test_laws_of_an_answer(seed: int, n: int, text: bool, fusion: str, dials: di
     assert pages[: len(whole)] == list(whole)
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(20, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.integers(3, 9))
 def test_what_is_demoted_comes_after_all_others_on_every_page(seed: int, n: int, text: bool, fusion: str, size: int) -> None:
     engine = made(seed, n)
@@ -249,7 +243,6 @@ def test_what_is_demoted_comes_after_all_others_on_every_page(seed: int, n: int,
     assert paged[:n] == list(hits)
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.sampled_from(["weighted", "rrf"]), st.integers(1, 9))
 def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: str, size: int) -> None:
     engine = made(seed, n)
@@ -261,7 +254,6 @@ def test_a_search_counts_what_it_shows_on_every_page(seed: int, n: int, fusion: 
     assert len(shown) == len(set(shown)) == total
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(3, 90), st.booleans())
 def test_no_personalization_is_the_neutral_answer(seed: int, n: int, text: bool) -> None:
     engine, case = made(seed, n), asked(seed, n, text=text)
@@ -269,7 +261,6 @@ def test_no_personalization_is_the_neutral_answer(seed: int, n: int, text: bool)
     assert engine.answer(changed(case, personalization=0.0)) == engine.answer(neutral)
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(30, 90))
 def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
     engine, case = made(seed, n), asked(seed, n, text=False, n=7)
@@ -278,7 +269,6 @@ def test_deep_pages_partition_all_that_is_found(seed: int, n: int) -> None:
     assert set(found) >= set(engine.items)
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(30, 90))
 def test_a_much_better_match_is_never_overtaken_by_a_profile(seed: int, n: int) -> None:
     """What answers better than another by the whole share of the profile stays before it."""
@@ -454,7 +444,6 @@ def exploring(share: float, name: str, stats: InteractionStats | None = None) ->
     return Exploration(share, stats or InteractionStats(), seeded_rng(1, name))
 
 
-@cases
 @given(
     st.integers(0, 10_000), st.integers(3, 90), st.booleans(), st.sampled_from(["weighted", "rrf"]), st.sampled_from([0.1, 1.0])
 )
@@ -551,7 +540,6 @@ def test_interests_keep_their_places_whatever_else_arranges_the_answer(way: str)
         assert all(item_id < "i040" for item_id in plain)
 
 
-@cases
 @given(st.integers(0, 10_000), st.integers(6, 80), st.booleans(), st.sampled_from([0.0, 0.5]))
 def test_the_best_variant_stands_for_its_product_on_every_page(seed: int, n: int, text: bool, diversity: float) -> None:
     engine = made(seed, n)

@@ -60,7 +60,7 @@ def test_the_ideal_order_has_no_regret_and_all_of_the_gain(environment: Environm
     assert found.best.max() > 0.0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), examination_decay=st.floats(0.0, 2.0), n=st.integers(1, 40))
 def test_no_order_of_any_items_has_a_negative_regret(seed: int, examination_decay: float, n: int) -> None:
     environment = latent(0.5)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from es_recsys.errors import InputError
@@ -108,7 +108,6 @@ def test_the_same_page_gets_the_same_clicks_from_another_system(environment: Lat
     assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     a=st.permutations(range(8)),
     b=st.permutations(range(8)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from es_recsys.sources import FieldFormats, ReadOptions, event_rows
@@ -30,8 +30,6 @@ from es_recsys.values import (
 )
 from es_recsys.values.booleans import _FALSE_WORDS, _TRUE_WORDS
 from es_recsys.values.nulls import _NULL_TEXTS, NULL_WORDS, stripped
-
-QUICK = settings(max_examples=300, deadline=None)
 
 edges = st.sampled_from(["", " ", "\t", "\n", "\u00a0", "\ufeff", "\u200b", "\u3000", "x", ".", "]"])
 cases = st.sampled_from([str, str.upper, str.title])
@@ -56,7 +54,6 @@ def _outcome(read: Any, *args: Any) -> Any:
 
 
 @given(texts)
-@QUICK
 def test_words_for_nothing_are_told_by_the_whole_text(text: str) -> None:
     plain = stripped(text)
     assert is_null(text) is (not plain or plain.lower() in NULL_WORDS)
@@ -64,7 +61,6 @@ def test_words_for_nothing_are_told_by_the_whole_text(text: str) -> None:
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.lists(st.floats()) | st.dictionaries(st.text(), st.floats()))
-@QUICK
 def test_other_values_for_nothing_are_those_unlike_themselves(value: Any) -> None:
     assert is_null(value) is is_null_text(value) is (value is None or bool(value != value))
 
@@ -73,19 +69,16 @@ def test_other_values_for_nothing_are_those_unlike_themselves(value: Any) -> Non
 @given(texts, st.sampled_from(ZONES))
 @example("2024-01-01T10:00:00 UTC", TimeFormat())
 @example("1000-01-01T00:00:00+23:59", TimeFormat())
-@QUICK
 def test_a_time_is_read_alike_both_ways(text: str, form: TimeFormat) -> None:
     assert _outcome(parse_time, text, form) == _outcome(parse_time, f" {text}", form)
 
 
 @given(texts)
-@QUICK
 def test_a_flag_is_read_alike_both_ways(text: str) -> None:
     assert _outcome(parse_bool, text) == _outcome(parse_bool, f" {text}")
 
 
 @given(texts)
-@QUICK
 def test_a_number_shows_its_mark_alike_both_ways(text: str) -> None:
     inferences = DecimalMarkInference(), DecimalMarkInference()
     for inference, value in zip(inferences, (text, f" {text}"), strict=True):
@@ -96,20 +89,17 @@ def test_a_number_shows_its_mark_alike_both_ways(text: str) -> None:
 
 
 @given(st.from_regex(r"[a-z]?[0-9]{1,4}\.?[0-9]{0,3}([eE]\+?[0-9]{1,2})?", fullmatch=True))
-@QUICK
 def test_an_id_that_begins_with_no_digit_is_no_number(text: str) -> None:
     read = IdFormat(numbers=True).parse(text)
     assert read == text or (text[0].isdigit() and read is not None and int(read) == Decimal(text))
 
 
 @given(texts | st.lists(st.text(max_size=5), max_size=3).map(lambda found: orjson.dumps(found).decode()))
-@QUICK
 def test_a_list_of_items_is_found_alike_both_ways(text: str) -> None:
     assert find_line_items({}, text) == find_line_items({}, f"{text} ")
 
 
 @given(st.sampled_from(["categories", "tags"]), texts)
-@QUICK
 def test_names_are_read_alike_when_they_come_again(name: str, text: str) -> None:
     wanted = [each for each in parse_labels(text, name, DEFAULT_FORMATS[name]) if not is_null_label(each)]
     for _ in range(2):
@@ -123,7 +113,6 @@ def test_names_are_read_alike_when_they_come_again(name: str, text: str) -> None
         st.text(min_size=1, max_size=5), st.text(max_size=5) | st.floats(0, 1) | st.lists(st.text(max_size=3), min_size=1)
     )
 )
-@QUICK
 def test_attributes_are_composed(attributes: dict[str, Any]) -> None:
     def composed(value: Any) -> Any:
         if isinstance(value, str):
@@ -140,7 +129,6 @@ rows = st.lists(st.dictionaries(names, inner, max_size=6), max_size=6)
 
 
 @given(rows, st.sampled_from(["a.b", "a", "user_id"]))
-@QUICK
 def test_a_row_has_the_fields_that_its_columns_give_it(values: list[dict[str, Any]], theirs: str) -> None:
     columns = ColumnMapping(EVENT_FIELDS, {"user_id": theirs})
     planned, unplanned = (EventRows(columns, ReadOptions(), FieldFormats()) for _ in range(2))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from es_recsys.event_columns import EventColumns, rebatched
@@ -108,7 +108,6 @@ def _rows(values: list[dict[str, Any]]) -> list[Row]:
     return [Row(Path("f"), number, one) for number, one in enumerate(values, 1)]
 
 
-@settings(max_examples=600, deadline=None)
 @given(values=blocks, columns=mappings, formats=some_formats, timestamps=st.booleans())
 @example([{"event_type": "view", "user_id": "u", "item_id": 1}, {"event_type": "view", "user_id": "u", "item_id": True}],
          ColumnMapping(EVENT_FIELDS), FieldFormats(), False)  # fmt: skip
@@ -130,7 +129,6 @@ def test_a_block_of_rows_is_read_as_each_of_them(
     assert (futures[0].count, futures[0].span, futures[0].local) == (futures[1].count, futures[1].span, futures[1].local)
 
 
-@settings(max_examples=300, deadline=None)
 @given(values=blocks, columns=mappings)
 def test_formats_are_inferred_from_blocks_as_from_each_row(values: list[dict[str, Any]], columns: ColumnMapping) -> None:
     found = []

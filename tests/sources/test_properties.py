@@ -22,7 +22,7 @@ from es_recsys.types import Event, Item
 from es_recsys.values import parse_id
 
 FORMATS = ("jsonl", "csv", "parquet")
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 # Letters, punctuation, quotes and line ends; "|" and "[" mean lists in CSV, and "" is nothing.
 texts = st.text(st.sampled_from("abcÄ中é \"',;\t\n-_.:{}"), min_size=1, max_size=12).map(lambda text: "x" + text)
@@ -138,7 +138,7 @@ def test_items_dumped_as_json_come_back(tmp_path: Path, items: list[Item]) -> No
     assert list(read_items(path)) == items
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=300), packed=st.booleans(), name=st.sampled_from(["f.csv", "f.jsonl", "f", "f.tsv"]))
 def test_any_bytes_end_in_rows_rejects_or_one_of_our_errors(tmp_path: Path, content: bytes, packed: bool, name: str) -> None:
     from es_recsys.errors import InputError
@@ -154,7 +154,6 @@ def test_any_bytes_end_in_rows_rejects_or_one_of_our_errors(tmp_path: Path, cont
             assert all(isinstance(row.values, dict) for row in rows)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     cells=st.lists(
         st.text(st.sampled_from('ab,"\n\t'), max_size=5).filter(lambda cell: cell != ""), min_size=2, max_size=2
@@ -183,7 +182,6 @@ values = (
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(values=st.lists(values, max_size=20), typed=st.booleans())
 def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed: bool) -> None:
     """Fewer than a hundred values leave no room for a mismatch, so each converts, to one type."""

@@ -226,7 +226,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(row=st.fixed_dictionaries({}, optional=dict.fromkeys([*EVENT_FIELDS, "items", "products", "other"], JSON)))
 def test_any_value_of_any_field_ends_in_an_event_or_a_reject(tmp_path: Path, row: dict[str, Any]) -> None:
     path = tmp_path / "e.jsonl"

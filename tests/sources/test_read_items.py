@@ -273,7 +273,7 @@ JSON = st.recursive(
 ROW = st.fixed_dictionaries({}, optional=dict.fromkeys([*Item.model_fields, "x", "x.y", "images", "Price"], JSON))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, min_size=1, max_size=3))
 def test_any_value_of_any_field_ends_in_an_item_or_a_reject(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = jsonl(tmp_path / "c.jsonl", [{"item_id": place, **row} for place, row in enumerate(rows)])
