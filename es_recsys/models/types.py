@@ -54,7 +54,8 @@ class HistoryBatch:
     signed; recency_rank (m,) float64 how many events came after (0 for the newest); ages (m,) float64 days before
     the newest (events, where there is no time). queries: what each user searched for, () where nobody did. type_idx (m,) int8
     positions of the events' types in EVENT_TYPES, -1 where a type is not known, None where none is; newest (n,) float64 epoch
-    seconds of each user's newest event, NaN where it is not known or there is no time, None where none is.
+    seconds of each user's newest event, NaN where it is not known or there is no time, None where none is. followed: the authors
+    whom each user follows, () where nobody does or it is not known.
     """
 
     starts: NDArray[np.int64]
@@ -65,6 +66,7 @@ class HistoryBatch:
     queries: tuple[tuple[str, ...], ...] = ()
     type_idx: NDArray[np.int8] | None = None
     newest: NDArray[np.float64] | None = None
+    followed: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -140,12 +142,13 @@ class HistoryBatch:
         """Return the users from `begin` to `end`, left out."""
         part = slice(int(self.starts[begin]), int(self.starts[end]))
         newest = None if self.newest is None else self.newest[begin:end]
-        return self._with(self.starts[begin : end + 1] - self.starts[begin], part, self.queries[begin:end], newest)
+        starts = self.starts[begin : end + 1] - self.starts[begin]
+        return self._with(starts, part, self.queries[begin:end], newest, self.followed[begin:end])
 
     def where(self, kept: NDArray[np.bool_]) -> HistoryBatch:
         """Return the same users with the events at which `kept` (m,) is True."""
         starts = np.concatenate([[0], np.cumsum(kept)])[self.starts]
-        return self._with(starts, kept, self.queries, self.newest)
+        return self._with(starts, kept, self.queries, self.newest, self.followed)
 
     def last(self, length: int) -> HistoryBatch:
         """Return the same users with their newest `length` events."""
@@ -160,11 +163,11 @@ class HistoryBatch:
         part: slice | NDArray[np.bool_],
         queries: tuple[tuple[str, ...], ...],
         newest: NDArray[np.float64] | None,
+        followed: tuple[tuple[str, ...], ...],
     ) -> HistoryBatch:
         type_idx = None if self.type_idx is None else self.type_idx[part]
-        return HistoryBatch(
-            starts, self.items[part], self.weights[part], self.recency_rank[part], self.ages[part], queries, type_idx, newest
-        )
+        items, weights, ages = self.items[part], self.weights[part], self.ages[part]
+        return HistoryBatch(starts, items, weights, self.recency_rank[part], ages, queries, type_idx, newest, followed)
 
 
 def encode(history: History, ids: ItemIds) -> HistoryBatch:

@@ -8,7 +8,7 @@ but adds nothing that was not asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,7 +136,7 @@ def _recency(request: Request, _user: UserState, policy: RankingPolicy) -> Claus
 
 def _author(request: Request, user: UserState, policy: RankingPolicy) -> Clause | None:
     """Search for what followed and liked authors made; each item scores its author's weight times its recency."""
-    fields, weights = policy.metadata.fields, author_weights(user)
+    fields, weights = policy.metadata.fields, author_weights(user.followed, user.affinities.get("author", {}))
     if not weights or "author" not in fields or "created_at" not in fields:
         return None
     pivot, now = f"{recency_pivot_hours(policy.settings)}h", int(request.now * 1_000)
@@ -147,12 +147,14 @@ def _author(request: Request, user: UserState, policy: RankingPolicy) -> Clause 
     return {"bool": {"should": should, "minimum_should_match": 1}}
 
 
-def author_weights(user: UserState) -> dict[str, float]:
-    """Return author -> weight, from above 0 to 1, of those whom the user follows or whose items they liked, the highest first."""
-    liked = user.affinities.get("author", {})
+def author_weights(followed: Iterable[str], liked: Mapping[str, float]) -> dict[str, float]:
+    """Return author -> weight, from above 0 to 1, of those whom a user follows or whose items they liked, the highest first.
+
+    liked: author -> how much, on any scale.
+    """
     most = max(liked.values(), default=1.0)
     weights = {author: _LIKED_AUTHOR * share / most for author, share in liked.items()}
-    weights |= dict.fromkeys(user.followed, 1.0)
+    weights |= dict.fromkeys(followed, 1.0)
     best = sorted(weights.items(), key=lambda each: (-each[1], each[0]))
     return dict(best[:_MAX_AUTHORS])
 

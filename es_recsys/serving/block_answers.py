@@ -61,7 +61,8 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
         and not snapshot.rankers.keys() & {"no_query", "new_user"}
         and settings.fusion == "weighted"
         and not (settings.max_per_author or settings.new_authors)
-        and AUTHOR not in {**settings.weights.no_query, **settings.fixed_weights}
+        and AUTHOR not in {**settings.weights.no_query, **snapshot.metadata.retriever_weights.get("no_query", {})}
+        and AUTHOR not in settings.fixed_weights
         and not settings.log_features
         and query_kind(query) == "recommend"
         and query.session_id is None

@@ -17,6 +17,7 @@ from es_recsys.counting import counted
 from es_recsys.dataset import Interactions, ItemTable
 from es_recsys.errors import ModelError
 from es_recsys.evaluation.holdout_split import HoldoutSplit
+from es_recsys.events.follows import Follows
 from es_recsys.models.als import ALSConfig
 from es_recsys.models.base import Model, TrainingCallback
 from es_recsys.models.covisitation import CoVisitationConfig
@@ -29,6 +30,7 @@ from es_recsys.training.ensemble_candidates import Candidates
 from es_recsys.training.ensemble_selection import SURE, MarginalGain, SelectedEnsemble, select_ensemble
 from es_recsys.training.epoch_trial import EpochTrial, config_for_all
 from es_recsys.training.first_event import first_event_shares
+from es_recsys.training.followed_authors import followed_authors_of, with_followed
 from es_recsys.training.halves import MOST_USERS
 from es_recsys.training.model_trials import DEPTH, trials_of
 from es_recsys.training.neutral_shares import neutral_shares
@@ -55,7 +57,7 @@ class Selection:
     models: name -> model trained on everything; popularity is always among them. weights: model -> share of the ensemble
     (ensemble.py), summing to 1; a model without a weight isn't part of it. Empty where nothing but popularity could be trained.
     first_event: the shares of the same models and of popularity for users of whom one event is known; empty where they are the
-    same. neutral: popularity and recency -> their shares of an answer, the models having the rest.
+    same. neutral: popularity, recency and author -> their shares of an answer, the models having the rest.
     """
 
     models: Mapping[str, Model]
@@ -89,11 +91,12 @@ class TrainSpec:
     stay at, instead of a search. items: the catalogue, for models that read it. checkpoints: folder for those of long trainings.
     curves: is filled with what long trainings tell of each epoch, model -> rows. shares: model -> share of the ensemble, decided
     with `configs` of all of them; then nothing is held out and nothing tried. first_event, neutral: as in `Selection`, decided
-    with `shares`. half_lives: of the counts of popularity (None: the usual ones). pivot_hours: age at which being new counts a
-    half. fixed: retrievers whose weights the settings fix, which get no share. targets: event types that answers are to lead
-    to, the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of
-    what, done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are grouped
-    as well.
+    with `shares`. half_lives: of the counts of popularity (None: the usual ones). pivot_hours: age at which being new counts
+    a half. follows: whom users followed when (None: it isn't known); taste_days: half-life of their liking for an author.
+    fixed: retrievers whose weights the settings fix, which get no share. targets: event types that answers are to lead to,
+    the only ones to be found in what is held out (empty: all that are positive). part: hears how far a long training is: of
+    what, done, of how many. optional: those of `named` that may be left out where they fail. segments: whether users are
+    grouped as well.
     """
 
     names: tuple[str, ...] = ()
@@ -106,6 +109,8 @@ class TrainSpec:
     neutral: Mapping[str, float] = field(default_factory=dict)
     half_lives: PopularityConfig | None = None
     pivot_hours: float = 720.0
+    follows: Follows | None = None
+    taste_days: float = 60.0
     fixed: frozenset[str] = frozenset()
     targets: tuple[str, ...] = ()
     part: Callable[[str, int, int], None] | None = None
@@ -315,19 +320,23 @@ def _choose(
         dict[str, float](),
     )
     neutral = attempts.step(
-        "What is popular and new has no share",
-        lambda: neutral_shares(models, choice.weights, held.whole, _neutral_models(held.whole, spec), notes),
+        "What is popular and new and what followed authors made has no share",
+        lambda: _beside(models, choice.weights, with_followed(held.whole, spec.follows), spec, notes),
         dict[str, float](),
     )
     goes_on = {name: models[name] for name in choice.configs if budget.goes_on and MODELS[name].stops_early}
     return replace(choice, first_event=first, neutral=neutral, begun=goes_on)
 
 
-def _neutral_models(part: HoldoutSplit, spec: TrainSpec) -> dict[str, Model]:
-    """Return what is popular and what is new before a holdout split, without what the settings fix."""
+def _beside(
+    models: Mapping[str, Model], weights: Mapping[str, float], part: HoldoutSplit, spec: TrainSpec, notes: Notes
+) -> dict[str, float]:
+    """Return the shares of what is popular, new and by followed authors before a holdout split, without what the settings fix."""
     popularity = Popularity(spec.half_lives).fit(part.train, np.random.default_rng(0))
     recency = recency_of(part, spec.items, spec.pivot_hours)
-    return {one.name: one for one in (popularity, recency) if one is not None and one.name not in spec.fixed}
+    authors = followed_authors_of(part, spec.items, spec.pivot_hours, spec.taste_days)
+    others = {one.name: one for one in (popularity, recency, authors) if one is not None and one.name not in spec.fixed}
+    return neutral_shares(models, weights, part, others, notes)
 
 
 def _note_expected(

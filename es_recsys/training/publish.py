@@ -40,7 +40,7 @@ from es_recsys.training.training_record import TrainingRecord, catalogue_ids, sa
 from es_recsys.types import Item
 from es_recsys.vector_fields import VECTOR_FIELDS, is_encoder_field
 
-__all__ = ["UnservedModel", "publish_version"]
+__all__ = ["UnservedModel", "publish_version", "weight_tables"]
 
 _OF_SEARCHES = (*SEARCH_KINDS, *WINDOW_TABLES.values())
 _SAMPLE = 20
@@ -101,7 +101,7 @@ def publish_version(
         vectors={**kept, **vectors},
         models=tuple(models),
         # What was chosen for searches was chosen beside other models.
-        retriever_weights={**_without(old, "no_query", FIRST_EVENT, *_OF_SEARCHES), **_tables(chosen)},
+        retriever_weights={**_without(old, "no_query", FIRST_EVENT, *_OF_SEARCHES), **weight_tables(chosen)},
         ranker_fingerprints={name: own for name, own in old.ranker_fingerprints.items() if name != PERSONAL_SEARCH},
         searches_users=UserKNN.name in models,
         timed=data.timed,
@@ -204,14 +204,16 @@ def _without(metadata: IndexMetadata, *situations: str) -> dict[str, Mapping[str
     return {name: table for name, table in metadata.retriever_weights.items() if name not in situations}
 
 
-def _tables(chosen: Selection) -> dict[str, Mapping[str, float]]:
+def weight_tables(chosen: Selection) -> dict[str, Mapping[str, float]]:
     """Return the retriever weights without a query: the models as training weighed them, and where one event is known.
 
-    What is popular and fresh only puts in order what the models know nothing of, unless it has a share.
+    What is popular and fresh only puts in order what the models know nothing of, unless it has a share. Authors that are followed
+    have the weight of the settings until they were weighed.
     """
     rest = 1.0 - sum(chosen.neutral.values())
     weights = {name: share * rest for name, share in chosen.weights.items()}
-    neutral = {name: max(chosen.neutral.get(name, 0.0), _TIEBREAK) for name in (POPULARITY, RECENCY)}
+    weighed = {POPULARITY, RECENCY} | chosen.neutral.keys()
+    neutral = {name: max(chosen.neutral.get(name, 0.0), _TIEBREAK) for name in sorted(weighed)}
     tables: dict[str, Mapping[str, float]] = {"no_query": {**weights, **neutral}}
     if chosen.first_event:
         tables[FIRST_EVENT] = {**chosen.first_event, POPULARITY: max(chosen.first_event.get(POPULARITY, 0.0), _TIEBREAK)}

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys.dataset import Interactions
+from es_recsys.events.follows import read_follows
 from es_recsys.features import compute_features
 from es_recsys.index import versions
 from es_recsys.index_metadata import IndexMetadata
@@ -115,6 +116,8 @@ def train_spec(
         neutral=neutral or {},
         half_lives=half_lives(work.settings.search),
         pivot_hours=recency_pivot_hours(work.settings.search),
+        follows=read_follows(work.events) if items is not None else None,
+        taste_days=work.settings.profiles.long_half_life,
         fixed=frozenset(work.settings.search.fixed_weights),
         targets=targets,
         part=progress.part if progress is not None else None,
