@@ -152,9 +152,9 @@ def test_ready_lists_of_a_block_are_the_computed_answers(
     name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
 ) -> None:
     client: Client = request.getfixturevalue(name)
-    users = _users(sample if name == "small" else large_sample)[:15]
+    users = _users(sample if name == "small" else large_sample)[:8]
     with patch.object(ready_lists, "make_ready_list", side_effect=AssertionError("not by blocks")):
-        assert client.store_recommendations([*users, "unknown"]) == ready_lists.ReadyListReport(stored=15, unknown=1)
+        assert client.store_recommendations([*users, "unknown"]) == ready_lists.ReadyListReport(stored=8, unknown=1)
     reasons = 0
     for user in users:
         ready = client.recommend(user, n=100, explain=True)
@@ -166,7 +166,7 @@ def test_ready_lists_of_a_block_are_the_computed_answers(
             assert one.score == pytest.approx(other.score, abs=1e-6)
             assert dict(one.parts) == pytest.approx(dict(other.parts), abs=1e-6)
             reasons += len(one.because)
-    assert reasons > 300
+    assert reasons > 160
     # They are logged with the features that any answer has.
     *_, of_ready, of_computed = client.workspace.log.read()
     assert of_ready["answer_id"] == ready.answer_id and of_ready["situation"] == of_computed["situation"] == "no_query"
@@ -178,7 +178,7 @@ def test_ready_lists_of_a_block_are_the_computed_answers(
 
 def test_an_item_that_was_written_or_deleted_since_is_seen(large: Client, large_sample: SampleStore) -> None:
     """What changed lies beside the rows of before."""
-    users = _users(large_sample)[:40]
+    users = _users(large_sample)[:12]
     best = large.recommend(users[0]).hits[0].item_id
     large.delete_items([best])
     new = [Item(item_id=f"new{k}", title="A new one", created_at=datetime.now(UTC)) for k in range(3)]
