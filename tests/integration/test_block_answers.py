@@ -79,7 +79,7 @@ def _users(sample: SampleStore) -> list[str]:
     return sorted({event.user_id for event in sample.events if event.user_id is not None})
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
+@pytest.mark.parametrize("name", ["small", pytest.param("large", marks=pytest.mark.long)])
 def test_every_user_gets_what_they_get_alone(
     name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
 ) -> None:
@@ -92,7 +92,7 @@ def _event(user: str, kind: str, item: Item) -> Event:
     return Event(event_type=kind, user_id=user, item_id=item.item_id, timestamp=datetime.now(UTC))
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
+@pytest.mark.parametrize("name", ["small", pytest.param("large", marks=pytest.mark.long)])
 def test_so_do_those_of_whom_other_things_are_known(
     name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
 ) -> None:
@@ -147,7 +147,7 @@ def test_a_first_event_is_weighed_alike_in_every_answer(small: Client, sample: S
     assert max(hit.parts.get("popularity", 0.0) for hit in known.hits) < 0.01
 
 
-@pytest.mark.parametrize("name", ["small", "large"])
+@pytest.mark.parametrize("name", ["small", pytest.param("large", marks=pytest.mark.long)])
 def test_ready_lists_of_a_block_are_the_computed_answers(
     name: str, request: pytest.FixtureRequest, sample: SampleStore, large_sample: SampleStore
 ) -> None:

