@@ -21,7 +21,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieval_results import RetrievalResults, RetrieverResult, list_best
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, damped_weights, retriever_weights, weight_table
 from es_recsys.search.retrievers import LEXICAL, RETRIEVERS, active_retrievers, ranked_list
-from es_recsys.search.window_documents import collapses_by
+from es_recsys.search.window_documents import collapses_by, hit_without_field
 from es_recsys.vector_fields import VECTOR_FIELDS
 
 __all__ = [
@@ -184,7 +184,7 @@ def ordered_response(
 
 def without_field(response: Response, name: str) -> dict[str, Any]:
     """Return the response without a field of its hits that only we asked for."""
-    return {**response, "hits": {**response["hits"], "hits": [_without_field(hit, name) for hit in hits_of(response)]}}
+    return {**response, "hits": {**response["hits"], "hits": [hit_without_field(hit, name) for hit in hits_of(response)]}}
 
 
 def _with_neighbours(clause: Any, n: int) -> Any:
@@ -196,12 +196,6 @@ def _with_neighbours(clause: Any, n: int) -> Any:
     if isinstance(clause.get("field"), str) and {"query_vector", "query_vector_builder"} & clause.keys():
         return {"k": n, **clause}
     return {name: _with_neighbours(value, n) for name, value in clause.items()}
-
-
-def _without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:
-    fields = {key: value for key, value in hit.get("fields", {}).items() if key != name}
-    rest = {key: value for key, value in hit.items() if key != "fields"}
-    return {**rest, "fields": fields} if fields else rest
 
 
 def _whole(number: Any) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from es_recsys.search.query_dsl import IDS_ONLY, Body, Response, hits_of
 
-__all__ = ["WindowDocuments", "collapses_by", "window_documents"]
+__all__ = ["WindowDocuments", "collapses_by", "hit_without_field", "window_documents"]
 
 _OF_DOCUMENTS = ("_source", "fields", "docvalue_fields", "stored_fields", "version", "seq_no_primary_term")
 # What Elasticsearch makes of a hit by the query that found it, or by its score.
@@ -50,10 +50,9 @@ class WindowDocuments:
         if missing and not document:
             return None
         index, document_id = _key(hit)
-        own = {name: value for name, value in hit.get("fields", {}).items() if self.keeps_id_field or name != self.id_field}
-        fields = {**document.get("fields", {}), **own}
-        rest = {name: value for name, value in hit.items() if name != "fields"}
-        merged = {"_index": index, "_id": document_id, **document, **rest}
+        own = hit if self.keeps_id_field else hit_without_field(hit, self.id_field)
+        fields = {**document.get("fields", {}), **own.get("fields", {})}
+        merged = {"_index": index, "_id": document_id, **document, **own}
         return {**merged, "fields": fields} if fields else merged
 
 
@@ -82,6 +81,13 @@ def collapses_by(body: Mapping[str, Any], field: str) -> bool:
     """Return whether hits are collapsed by a field, so that each has its value."""
     collapse = body.get("collapse")
     return isinstance(collapse, Mapping) and collapse.get("field") == field
+
+
+def hit_without_field(hit: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a hit without one of its fields."""
+    fields = {key: value for key, value in hit.get("fields", {}).items() if key != name}
+    rest = {key: value for key, value in hit.items() if key != "fields"}
+    return {**rest, "fields": fields} if fields else rest
 
 
 def _documents(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,8 +45,16 @@ BASE = "query"
 """Part of a score by the caller's own query."""
 
 # Parameters of a URL that say where documents are read; the others are about finding them.
-_WHERE = frozenset({"allow_no_indices", "allow_partial_search_results", "expand_wildcards", "ignore_throttled"}) | frozenset(
-    {"ignore_unavailable", "preference", "routing"}
+_WHERE = frozenset(
+    {
+        "allow_no_indices",
+        "allow_partial_search_results",
+        "expand_wildcards",
+        "ignore_throttled",
+        "ignore_unavailable",
+        "preference",
+        "routing",
+    }
 )
 # Sets further documents of one item apart, which keep their own score as those of items that the store doesn't know.
 _AGAIN = "\n"

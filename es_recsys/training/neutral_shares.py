@@ -74,12 +74,12 @@ def _best(candidates: Sequence[Candidates], weights: Mapping[str, float], others
         return max(tried, key=lambda shares: _ndcg(candidates, _mixed(weights, shares)))
 
     same = [name for name in others if name != AUTHOR]
-    found = best(dict(zip(same, shares, strict=True)) for shares in product(*(_SHARES[name] for name in same)))
+    mixes = [dict(zip(same, shares, strict=True)) for shares in product(*(_SHARES[name] for name in same))]
+    found = best(mixes)
     if AUTHOR not in others:
         return found
     author = best({**found, AUTHOR: share} for share in _SHARES[AUTHOR])[AUTHOR]
-    each = (dict(zip(same, shares, strict=True)) for shares in product(*(_SHARES[name] for name in same)))
-    return best({**shares, AUTHOR: author} for shares in each) if author else {**found, AUTHOR: 0.0}
+    return best({**mix, AUTHOR: author} for mix in mixes) if author else {**found, AUTHOR: 0.0}
 
 
 def _mixed(weights: Mapping[str, float], shares: Mapping[str, float]) -> dict[str, float]:
