@@ -35,15 +35,16 @@ _NO_SETTINGS = shutil.ignore_patterns("*.sqlite3*", "*.trials", "*.npz")
 def scratch_store(work: Workspace) -> Iterator[Workspace]:
     """Open a store beside the store of `work`, with its items and their vectors by encoders.
 
-    It has no events, profiles and models. Its name is the store's with `_evaluation_` and eight digits. Its events, models and
-    log lie in a temporary folder, its events in an SQLite file there, wherever the store keeps its own; settings that `tune
-    model` found are taken along, weights without a query and a learned ranking are not (`jobs.ranking_state` copies them). All of
-    it is dropped at the end, also after a failure.
+    It has no events, profiles and models, and logs no answers. Its name is the store's with `_evaluation_` and eight digits. Its
+    events and models lie in a temporary folder, its events in an SQLite file there, wherever the store keeps its own; settings
+    that `tune model` found are taken along, weights without a query and a learned ranking are not (`jobs.ranking_state` copies
+    them). All of it is dropped at the end, also after a failure.
     """
     ending = f"_evaluation_{secrets.token_hex(4)}"
     name = work.settings.index[: _LONGEST - len(ending)] + ending
     folder = Path(tempfile.mkdtemp(prefix="es-recsys-evaluation-"))
-    settings = work.settings.model_copy(update={"index": name, "url": work.url, "home": folder, "sql_url": None})
+    own = {"index": name, "url": work.url, "home": folder, "sql_url": None, "answer_log_mib": 0}
+    settings = work.settings.model_copy(update=own)
     try:
         with Workspace(settings) as scratch:
             try:

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from es_recsys.data_digest import data_digest
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.queries import EvalQuery, EvalSplit
 from es_recsys.evaluation.statistics import difference_words, p_words
@@ -61,7 +62,8 @@ from es_recsys.training.weight_choice import TunedSituation, choose_weights, is_
 from es_recsys.training.weight_questions import (
     FEWEST_QUERIES,
     BodyTemplate,
-    events_to_learn_from,
+    events_for_profiles,
+    interactions_to_learn_from,
     parts_of,
     questions_of,
     words_of,
@@ -223,9 +225,11 @@ def _answers_depend_on(work: Workspace, live: IndexMetadata, name: str) -> tuple
 def _held_out(stack: ExitStack, work: Workspace, split: EvalSplit, live: ServingSnapshot) -> Workspace:
     """Return a temporary store that knows nothing of the events held out, in which the live models are trained."""
     scratch = stack.enter_context(scratch_store(work))
-    events = events_to_learn_from(work, split.queries, np.random.default_rng(_SEED))
+    data = interactions_to_learn_from(split, np.random.default_rng(_SEED))
+    # Nobody else needs a profile, unless similar users are asked.
+    events = events_for_profiles(work, split, data if live.metadata.searches_users else None)
     copy_events(scratch, events, split.rule, "train")
-    _train_alike(scratch, live)
+    _train_alike(scratch, live, data)
     return scratch
 
 
@@ -256,14 +260,13 @@ def _collected(
     return scores, _weights_until_now(_policy(live, name), scores, name, tuple(snapshot.models))
 
 
-def _train_alike(scratch: Workspace, live: ServingSnapshot) -> None:
-    """Train the live models with their settings and shares on the events of the scratch store.
+def _train_alike(scratch: Workspace, live: ServingSnapshot, data: Interactions) -> None:
+    """Train the live models with their settings and shares for the scratch store.
 
     Where there are many events one that learns in epochs has fewer: how much its answers count is told by then.
     """
     now, own = scratch.now(), scratch.snapshots.for_training()
     shares = live.metadata.retriever_weights.get("no_query", {})
-    data = load_interactions(scratch, own.metadata, now)
     configs = {name: briefly(model, data) for name, model in live.models.items()}
     shares = {name: max(shares.get(name, 0.0), _SMALLEST_SHARE) for name in configs}
     spec = train_spec(scratch, own.metadata, (), configs, targets_of(live.metadata), shares)

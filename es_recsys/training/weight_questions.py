@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
 from es_recsys.evaluation.holdout import leave_last_out, temporal_split
-from es_recsys.evaluation.queries import EvalQuery, EvalSplit
+from es_recsys.evaluation.queries import EvalQuery, EvalSplit, query_of
 from es_recsys.evaluation.rebuilt_searches import rebuilt_searches, title_searches
 from es_recsys.evaluation.searches import search_outcomes
 from es_recsys.evaluation.splits import as_queries
@@ -20,13 +20,23 @@ from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.events.actors import actor_of
 from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
+from es_recsys.models.types import take
 from es_recsys.search.body_window import WINDOW, page_of_body
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, breadth, search_kind
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.item_table import item_table
 
-__all__ = ["FEWEST_QUERIES", "BodyTemplate", "events_to_learn_from", "next_items", "parts_of", "questions_of", "words_of"]
+__all__ = [
+    "FEWEST_QUERIES",
+    "BodyTemplate",
+    "events_for_profiles",
+    "interactions_to_learn_from",
+    "next_items",
+    "parts_of",
+    "questions_of",
+    "words_of",
+]
 
 WORDS = "{words}"
 """Stands in a template for the words of a search."""
@@ -118,15 +128,22 @@ def questions_of(
     return split, title_searches(split, items, rng, _TITLES) if len(split) else ()
 
 
-def events_to_learn_from(work: Workspace, queries: Sequence[EvalQuery], rng: np.random.Generator) -> Iterator[StoredEvent]:
-    """Yield the stored events; where they are very many, those of who asks and of others drawn by `rng`."""
-    count = work.events.count()
-    if count <= _MOST_EVENTS:
-        return work.events.scan()
-    asking = {actor_of(one.query.user_id, one.query.session_id) for one in queries}
-    actors = list(work.events.actors())
-    drawn = rng.random(len(actors)) < _MOST_EVENTS / count
-    return _events_of(work, [actor for actor, some in zip(actors, drawn.tolist(), strict=True) if some or actor in asking])
+def interactions_to_learn_from(split: EvalSplit, rng: np.random.Generator) -> Interactions:
+    """Return what models may learn from; where that is very much, what who asks and others, drawn by `rng`, did."""
+    data = split.train
+    if len(data.items) <= _MOST_EVENTS:
+        return data
+    asking = np.isin(data.user_ids, [one.actor for one in split.queries])
+    return take(data, (asking | (rng.random(len(data.user_ids)) < _MOST_EVENTS / len(data.items)))[data.users])
+
+
+def events_for_profiles(work: Workspace, split: EvalSplit, others: Interactions | None) -> Iterator[StoredEvent]:
+    """Yield the stored events of who asks, and of the users with interactions among `others`."""
+    asking = {actor_of(one.query.user_id, one.query.session_id) for one in split.queries}
+    if others is not None:
+        queries = map(query_of, others.user_ids[np.unique(others.users)].tolist())
+        asking.update(actor_of(query.user_id, query.session_id) for query in queries)
+    return _events_of(work, sorted(asking - {""}))
 
 
 def _searchers(work: Workspace, rng: np.random.Generator, most: int) -> list[str]:

@@ -10,18 +10,22 @@ import pytest
 from recent_sample import recent_sample_store
 
 from es_recsys import Client, Settings
+from es_recsys.dataset import Interactions
 from es_recsys.errors import InputError
-from es_recsys.evaluation import EvalQuery, ask
+from es_recsys.evaluation import EvalQuery, EvalSplit, ask
+from es_recsys.evaluation.searches import event_actor
 from es_recsys.index_metadata import items_alias
 from es_recsys.jobs.load_events import load_events
 from es_recsys.query import Query
 from es_recsys.sample import SampleStore
 from es_recsys.search.personal_ranking import PERSONAL_SEARCH, WINDOW
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES
+from es_recsys.serving.stored_interactions import load_interactions
 from es_recsys.training import weight_questions
 from es_recsys.training.personal_examples import personal_examples
 from es_recsys.training.personal_ranking import train_personal_ranking
 from es_recsys.training.ranking_examples import RankingExamples
+from es_recsys.training.scratch_store import copy_events, scratch_store
 from es_recsys.training.served_ranker import ServedRanker, without_person
 from es_recsys.training.train import train
 from es_recsys.training.tune_weights import tune_weights
@@ -48,16 +52,48 @@ def client(
         yield client
 
 
+def _split(client: Client, users: int) -> EvalSplit:
+    work = client.workspace
+    data = load_interactions(work, work.snapshots.latest().metadata, work.now())
+    return weight_questions.next_items(data, np.random.default_rng(0), users, ())
+
+
 def test_of_very_many_events_those_of_some_are_learned_from(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    events = client.workspace.events
-    asking = [EvalQuery(Query(user_id="u0003"), {}), EvalQuery(Query(user_id="u0004"), {})]
-    rng = np.random.default_rng(0)
-    assert len(list(weight_questions.events_to_learn_from(client.workspace, asking, rng))) == events.count()
-    monkeypatch.setattr(weight_questions, "_MOST_EVENTS", events.count() // 5)
-    found = list(weight_questions.events_to_learn_from(client.workspace, asking, rng))
-    assert events.count() // 10 < len(found) < events.count() // 2
-    for user in ("u0003", "u0004"):
-        assert sum(event.user_id == user for event in found) == sum(event.user_id == user for event in events.scan())
+    split, rng = _split(client, 2), np.random.default_rng(0)
+    every = split.train
+    assert weight_questions.interactions_to_learn_from(split, rng) is every
+    monkeypatch.setattr(weight_questions, "_MOST_EVENTS", len(every.items) // 5)
+    found = weight_questions.interactions_to_learn_from(split, rng)
+    assert len(every.items) // 10 < len(found.items) < len(every.items) // 2
+    for one in split.queries:
+        assert np.count_nonzero(found.user_ids[found.users] == one.actor) == np.count_nonzero(
+            every.user_ids[every.users] == one.actor
+        )
+
+
+def test_models_learn_what_the_stored_events_say_that_were_not_held_out(client: Client) -> None:
+    split = _split(client, 50)
+    with scratch_store(client.workspace) as work:
+        copy_events(work, weight_questions.events_for_profiles(client.workspace, split, split.train), split.rule, "train")
+        stored = load_interactions(work, work.snapshots.latest().metadata, work.now())
+    assert _rows(stored) == _rows(split.train)
+    assert len(_rows(stored)) > 1_000
+
+
+def _rows(data: Interactions) -> list[tuple[str, str, float, float]]:
+    columns = data.user_ids[data.users], data.item_ids[data.items], data.weights, data.times
+    return sorted(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_who_asks_has_a_profile_and_others_where_they_are_asked_for(client: Client) -> None:
+    split, work = _split(client, 20), client.workspace
+    asking, every = (
+        {event_actor(event) for event in weight_questions.events_for_profiles(work, split, others)}
+        for others in (None, split.train)
+    )
+    assert asking == {one.actor for one in split.queries}
+    assert every == set(split.train.user_ids[split.train.users].tolist())
+    assert len(every) > len(asking)
 
 
 @pytest.mark.long
