@@ -8,12 +8,12 @@ from threading import Lock
 
 __all__ = ["FeatureSampler"]
 
-ANSWERS_PER_SECOND = 5.0
+ANSWERS_PER_SECOND = 1.0
 AT_ONCE = 1_000.0
 
 
 class FeatureSampler:
-    """Lets five answers a second pass, and after a quiet time 1,000 at once. Thread-safe.
+    """Lets one answer a second pass, and after a quiet time 1,000 at once. Thread-safe.
 
     Features of an answer cost about as much as all else that is computed for it, and a learned ranking needs thousands of
     answers, not millions. clock: seconds that never go back.
