@@ -111,7 +111,7 @@ def test_a_training_goes_on_from_another_of_the_same_settings(
 
 
 def test_of_items_with_many_events_less_is_hidden(interactions: Make) -> None:
-    sparse, dense = (interactions({f"u{user}": ["a", "b"] for user in range(users)}) for users in (63, 64))
+    sparse, dense = (interactions({f"u{user}": ["a", "b"] for user in range(users)}) for users in (31, 32))
     assert SASRec.config_for(sparse, True) == SASRec.default_config(True, False)
     assert SASRec.config_for(dense, True) == SASRecConfig(
         dims=128, blocks=2, heads=1, dropout=0.2, learning_rate=1e-3, max_length=150

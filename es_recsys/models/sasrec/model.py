@@ -26,7 +26,7 @@ _BLOCK, _READ = 16, 256
 _EXPLAINED = 20
 _NETWORK = "net."
 # Events an item from which on there is much to learn from.
-_DENSE = 64.0
+_DENSE = 32.0
 
 
 class SASRec(FactorModel):
