@@ -39,7 +39,7 @@ def train(
         float | None,
         typer.Option(
             min=0.0,
-            help="Seconds of processor time for tuning (default: 480, up to 720 for a million events in order, 900 with models"
+            help="Seconds of processor time for tuning (default: 480, up to 800 for a million events in order, 900 with models"
             " named).",
         ),
     ] = None,

@@ -18,7 +18,7 @@ __all__ = ["TrialTime"]
 _PATIENCE = {"covisitation": 1.5, "sasrec": 2.0}
 # Seconds for all trials; where a model learns in epochs, so many more for many events, for which it is so much more patient: an
 # epoch takes as long as there are events, and it goes on gaining for as many epochs.
-_SECONDS, _MORE_SECONDS, _MORE_PATIENCE = 480.0, 240.0, 6.0
+_SECONDS, _MORE_SECONDS, _MORE_PATIENCE = 480.0, 320.0, 6.0
 _FEW_EVENTS, _MANY_EVENTS = 200_000, 1_000_000
 # What a training in epochs takes here it takes twice more: to learn all events, and those by which search weights are chosen.
 # Where it learns from nearly all of many events here, the last one goes on from it.
@@ -50,7 +50,7 @@ class TrialTime:
         """Return the time for models of these names.
 
         learned: events that they learn from here. events: all that the last training learns from. seconds: of processor time
-        (None: 480, and where a model learns in epochs up to 720, for a million events).
+        (None: 480, and where a model learns in epochs up to 800, for a million events).
         """
         in_epochs = any(MODELS[name].stops_early for name in names)
         many = float(np.clip((learned - _FEW_EVENTS) / (_MANY_EVENTS - _FEW_EVENTS), 0.0, 1.0)) if in_epochs else 0.0

@@ -59,10 +59,10 @@ def test_a_model_that_would_overrun_is_not_begun(clock: list[float]) -> None:
 
 def test_many_events_in_order_have_more_time_and_the_sequence_model_most_of_it(clock: list[float]) -> None:
     few, many = (TrialTime.of(NAMES, events, events, began=100.0) for events in (200_000, 1_000_000))
-    assert few == TrialTime(480.0, 100.0, 0.0, True) and many == TrialTime(720.0, 100.0, 1.0, True)
+    assert few == TrialTime(480.0, 100.0, 0.0, True) and many == TrialTime(800.0, 100.0, 1.0, True)
     assert many.share(NAMES) < few.share(NAMES) * 1.1
-    assert many.share(NAMES[2:]) == pytest.approx(0.55 * 720.0) and many.share(NAMES[3:]) == pytest.approx(0.9 * 720.0 / 3.0)
-    assert TrialTime.of(NAMES, 600_000, 600_000, began=100.0).budget == pytest.approx(600.0)
+    assert many.share(NAMES[2:]) == pytest.approx(0.55 * 800.0) and many.share(NAMES[3:]) == pytest.approx(0.9 * 800.0 / 3.0)
+    assert TrialTime.of(NAMES, 600_000, 600_000, began=100.0).budget == pytest.approx(640.0)
     without = tuple(name for name in NAMES if name != "sasrec")
     assert TrialTime.of(without, 1_000_000, 1_000_000, began=100.0).budget == 480.0
     assert TrialTime.of(NAMES, 1_000_000, 1_000_000, began=100.0, seconds=300.0).budget == 300.0
