@@ -143,7 +143,7 @@ def events_for_profiles(work: Workspace, split: EvalSplit, others: Interactions 
     if others is not None:
         queries = map(query_of, others.user_ids[np.unique(others.users)].tolist())
         asking.update(actor_of(query.user_id, query.session_id) for query in queries)
-    return _events_of(work, sorted(asking - {""}))
+    return _events_of(work, sorted(asking))
 
 
 def _searchers(work: Workspace, rng: np.random.Generator, most: int) -> list[str]:
