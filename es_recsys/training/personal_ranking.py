@@ -48,12 +48,15 @@ def train_personal_ranking(
     p = paired_test(validated.values, before, rng, groups=asked.user_keys)
     gain = bootstrap(validated.values - before, rng, groups=asked.user_keys)
     ordered = grown.predict(_aligned(titles, asked.names))
-    kept = gain.mean > 0.0 and p < _LEVEL and _first(titles, ordered) >= _first(titles, _as_served(titles)) - may_lose
+    better = gain.mean > 0.0 and p < _LEVEL
+    lost = _first(titles, _as_served(titles)) - _first(titles, ordered)
+    kept = better and lost <= may_lose
     if kept:
         serve_ranking(work, PERSONAL_SEARCH, Ranker(grown, asked.names, WINDOW, encoder_spaces(work)))
     shares = read_most(asked, grown, rng) if kept else {}
     means = (float(before.mean()), float(validated.values.mean()))
-    return Outcome(PERSONAL_SEARCH, len(asked), *means, gain, p, validated.trees, kept, shares, validated.curve)
+    lost = lost if better and not kept else 0
+    return Outcome(PERSONAL_SEARCH, len(asked), *means, gain, p, validated.trees, kept, shares, validated.curve, lost)
 
 
 def _aligned(examples: RankingExamples, names: tuple[str, ...]) -> NDArray[np.float64]:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from es_recsys import artefact
+from es_recsys.counting import counted
 from es_recsys.errors import InputError
 from es_recsys.evaluation.statistics import Estimate, bootstrap, difference_words, paired_test
 from es_recsys.index import versions
@@ -52,7 +53,8 @@ class Outcome:
 
     before, after: NDCG@10 of the order that served and of the trees, on answers that these did not see; gain: their difference
     with its 95 % interval; p: of the paired test. kept: whether it serves now. importances: what the trees read most, by
-    its share of the absolute contributions.
+    its share of the absolute contributions. lost_titles: how many titles that are asked for would lose the first place, where
+    that is what it isn't served for.
     """
 
     situation: str
@@ -65,6 +67,7 @@ class Outcome:
     kept: bool
     importances: Mapping[str, float]
     curve: Mapping[int, float]
+    lost_titles: int = 0
 
     def lines(self, before: str) -> Iterator[str]:
         """Yield the outcome as lines to be read; before: what the trees are compared with, in words."""
@@ -77,7 +80,10 @@ class Outcome:
             most = ", ".join(f"{part} {share:.0%}" for part, share in self.importances.items())
             yield f"It is served from now on. Most important features: {most}."
         else:
-            yield f"It is not served: it is not significantly better than {before}. What was served stays."
+            why = f"it is not significantly better than {before}"
+            if self.lost_titles:
+                why = f"{counted(self.lost_titles, 'title that is', 'titles that are')} asked for would lose the first place"
+            yield f"It is not served: {why}. What was served stays."
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -89,6 +95,7 @@ class Outcome:
             "p": self.p,
             "trees": self.trees,
             "kept": self.kept,
+            "lost_titles": self.lost_titles,
             "importances": dict(self.importances),
             "curve": {str(trees): value for trees, value in self.curve.items()},
         }

@@ -27,6 +27,14 @@ def test_trees_of_the_log_are_compared_with_what_was_served() -> None:
     assert "0.5000 by the weighted sum" in "\n".join(RankingReport("judgments", (outcome(),), 1.0).lines())
 
 
+def test_a_ranking_is_not_served_for_one_reason_or_the_other() -> None:
+    reasons = ["\n".join(outcome(kept=False, lost_titles=lost).lines("the weighted sum")) for lost in (0, 1, 3)]
+    assert "It is not served: it is not significantly better than the weighted sum." in reasons[0]
+    assert "It is not served: 1 title that is asked for would lose the first place." in reasons[1]
+    assert "It is not served: 3 titles that are asked for would lose the first place." in reasons[2]
+    assert all("What was served stays." in reason for reason in reasons)
+
+
 def test_answers_of_fewer_askers_than_folds_say_nothing_of_other_people() -> None:
     pytest.importorskip("lightgbm")
     rng = np.random.default_rng(0)
