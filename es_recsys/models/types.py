@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,8 +210,12 @@ def take(data: Interactions, keep: NDArray[np.bool_]) -> Interactions:
     )
 
 
-def sample_users(data: Interactions, max_events: int, rng: np.random.Generator) -> Interactions:
-    """Return the interactions of a random part of the users, about `max_events` of them; all where there are no more."""
+def sample_users(data: Interactions, max_events: int, rng: np.random.Generator, always: Collection[str] = ()) -> Interactions:
+    """Return the interactions of a random part of the users, about `max_events` of them; all where there are no more.
+
+    always: user_ids whose interactions are among them in any case.
+    """
     if len(data.items) <= max_events:
         return data
-    return take(data, (rng.random(len(data.user_ids)) < max_events / len(data.items))[data.users])
+    drawn = rng.random(len(data.user_ids)) < max_events / len(data.items)
+    return take(data, (drawn | np.isin(data.user_ids, list(always)))[data.users])

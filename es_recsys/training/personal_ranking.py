@@ -47,15 +47,14 @@ def train_personal_ranking(
     before = ndcg(asked, _as_served(asked))
     p = paired_test(validated.values, before, rng, groups=asked.user_keys)
     gain = bootstrap(validated.values - before, rng, groups=asked.user_keys)
-    ordered = grown.predict(_aligned(titles, asked.names))
     better = gain.mean > 0.0 and p < _LEVEL
-    lost = _first(titles, _as_served(titles)) - _first(titles, ordered)
+    lost = _first(titles, _as_served(titles)) - _first(titles, grown.predict(_aligned(titles, asked.names))) if better else 0
     kept = better and lost <= may_lose
     if kept:
         serve_ranking(work, PERSONAL_SEARCH, Ranker(grown, asked.names, WINDOW, encoder_spaces(work)))
     shares = read_most(asked, grown, rng) if kept else {}
     means = (float(before.mean()), float(validated.values.mean()))
-    lost = lost if better and not kept else 0
+    lost = 0 if kept else lost
     return Outcome(PERSONAL_SEARCH, len(asked), *means, gain, p, validated.trees, kept, shares, validated.curve, lost)
 
 

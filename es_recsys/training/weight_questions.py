@@ -20,7 +20,7 @@ from es_recsys.evaluation.weights import RetrieverScores
 from es_recsys.events.actors import actor_of
 from es_recsys.events.records import StoredEvent
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models.types import take
+from es_recsys.models.types import sample_users
 from es_recsys.search.body_window import WINDOW, page_of_body
 from es_recsys.search.retriever_weights import SEARCH_KINDS, WINDOW_TABLES, breadth, search_kind
 from es_recsys.search.retrievers import LEXICAL
@@ -130,20 +130,15 @@ def questions_of(
 
 def interactions_to_learn_from(split: EvalSplit, rng: np.random.Generator) -> Interactions:
     """Return what models may learn from; where that is very much, what who asks and others, drawn by `rng`, did."""
-    data = split.train
-    if len(data.items) <= _MOST_EVENTS:
-        return data
-    asking = np.isin(data.user_ids, [one.actor for one in split.queries])
-    return take(data, (asking | (rng.random(len(data.user_ids)) < _MOST_EVENTS / len(data.items)))[data.users])
+    return sample_users(split.train, _MOST_EVENTS, rng, always={one.actor for one in split.queries})
 
 
 def events_for_profiles(work: Workspace, split: EvalSplit, others: Interactions | None) -> Iterator[StoredEvent]:
     """Yield the stored events of who asks, and of the users with interactions among `others`."""
-    asking = {actor_of(one.query.user_id, one.query.session_id) for one in split.queries}
+    names = {one.actor for one in split.queries}
     if others is not None:
-        queries = map(query_of, others.user_ids[np.unique(others.users)].tolist())
-        asking.update(actor_of(query.user_id, query.session_id) for query in queries)
-    return _events_of(work, sorted(asking))
+        names.update(others.user_ids[np.unique(others.users)].tolist())
+    return _events_of(work, sorted(actor_of(query.user_id, query.session_id) for query in map(query_of, names)))
 
 
 def _searchers(work: Workspace, rng: np.random.Generator, most: int) -> list[str]:
