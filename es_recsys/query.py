@@ -161,7 +161,8 @@ class Hit:
     """One item of an answer.
 
     parts: retriever -> its contribution to the score; with a learned ranking also a field, "base" (what every item has) or
-    "below_window" (what moves an item below those that it orders); "seen" is what moves one behind all that the user hasn't
+    "below_window" (what moves an item below those that it orders), "title_match" (what moves an item above the others that are
+    ordered, as its whole title was asked for); "seen" is what moves one behind all that the user hasn't
     seen; they sum to `score`. because: items of the user's own that explain it. rule: of an answer to what is bought
     together, "count", "support", "confidence" and "lift" of the rule that brought the item (models/association_rules.py).
     source: the item's document. propensity, inclusion_probability: how likely the item was to get its rank, and to be on

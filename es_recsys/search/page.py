@@ -17,7 +17,7 @@ from es_recsys.search.explain import explain_hit, history_vectors
 from es_recsys.search.exploration import ExploredOrder
 from es_recsys.search.facets import parse_facets
 from es_recsys.search.features import Column, base_features, extract_features, part_of
-from es_recsys.search.personal_ranking import personal_ranker, search_features
+from es_recsys.search.personal_ranking import personal_ranker, search_features, titled
 from es_recsys.search.query_dsl import NO_RESPONSE, Body, Response, hits_of, is_partial, item_id_of, total_of
 from es_recsys.search.request import RankingPolicy, Request, UserState, ranker_of
 from es_recsys.search.rerank.learned_ranking import LearnedOrder, apply_ranker
@@ -103,7 +103,7 @@ def order_page(
         learned = apply_ranker(ranker, request.personalization, scored, features)
     else:
         own = search_features(request, user, policy, scored, _orderable(scored, personal.window))
-        learned = apply_ranker(personal, 1.0, scored, own)
+        learned = apply_ranker(personal, 1.0, scored, own, titled(own))
     lost = ranker is not None and bool(scored.order) and learned.ranker is None
     shown = rerank(request, user, policy, scored, learned, scoring.content_field)
     rows = shown.order[request.offset : request.end]

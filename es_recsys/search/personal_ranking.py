@@ -6,14 +6,16 @@ on) orders the best WINDOW candidates where
 - something is known of the user,
 - the weights of the search's kind were chosen by what people did (see `retriever_weights`), and
 - the words don't name one item.
-Its features are known by then or in the forward index, so it needs no request.
+Its features are known by then or in the forward index, so it needs no request. What is asked for by its whole title stays before
+the others, whatever the forest says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.search.candidates import ScoredCandidates
 from es_recsys.search.features import Column, light_features
@@ -22,7 +24,7 @@ from es_recsys.search.request import RankingPolicy, Request, UserState
 from es_recsys.search.retrieval_results import RetrievalResults
 from es_recsys.search.retriever_weights import SEARCH_KINDS
 
-__all__ = ["PERSONAL_KINDS", "PERSONAL_SEARCH", "WINDOW", "personal_ranker", "search_features"]
+__all__ = ["PERSONAL_KINDS", "PERSONAL_SEARCH", "WINDOW", "personal_ranker", "search_features", "titled"]
 
 PERSONAL_SEARCH = "personal_search"
 """Name of the ranking among those of a store."""
@@ -45,6 +47,12 @@ def personal_ranker(request: Request, user: UserState, policy: RankingPolicy, re
         return None
     known = request.personalization > 0.0 and user.strength > 0.0
     return policy.rankers.get(PERSONAL_SEARCH) if known else None
+
+
+def titled(columns: Mapping[str, NDArray[np.floating]]) -> NDArray[np.bool_] | None:
+    """Return which candidates (n,) have the words of the search as their whole title, by their features; None for no words."""
+    equal = columns.get("title/equal")
+    return None if equal is None else equal == 1.0
 
 
 def search_features(

@@ -28,6 +28,7 @@ from es_recsys.training.ranking_examples import RankingExamples, ndcg
 __all__ = ["LambdaMARTConfig", "Validated", "count_users", "cross_validate", "fit", "forest"]
 
 Step = Callable[[], None]
+Adjust = Callable[[RankingExamples, NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,17 @@ def fit(examples: RankingExamples, config: LambdaMARTConfig, trees: int, seed: i
     return lightgbm.train(params, data, trees)
 
 
-def cross_validate(examples: RankingExamples, config: LambdaMARTConfig, seed: int, step: Step = lambda: None) -> Validated:
+def cross_validate(
+    examples: RankingExamples,
+    config: LambdaMARTConfig,
+    seed: int,
+    step: Step = lambda: None,
+    adjust: Adjust = lambda _, predicted: predicted,
+) -> Validated:
     """Return how well trees rank answers that they did not see.
 
-    step: called after each fold. Raises InputError where there are fewer users than folds.
+    step: called after each fold. adjust: the examples of a fold and their predictions (n,) -> scores that order as what is served
+    does. Raises InputError where there are fewer users than folds.
     """
     if count_users(examples) < config.folds:
         raise InputError(
@@ -130,7 +138,7 @@ def cross_validate(examples: RankingExamples, config: LambdaMARTConfig, seed: in
         held = np.flatnonzero(folds == fold)
         theirs = examples.some(held)
         booster = fit(examples.some(np.flatnonzero(folds != fold)), config, counts[-1], seed)
-        values[:, held] = [ndcg(theirs, booster.predict(theirs.rows, num_iteration=count)) for count in counts]
+        values[:, held] = [ndcg(theirs, adjust(theirs, booster.predict(theirs.rows, num_iteration=count))) for count in counts]
         step()
     honest = np.zeros(len(examples))
     for fold in range(config.folds):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from es_recsys.errors import MissingExtra
 from es_recsys.evaluation.statistics import bootstrap, paired_test
-from es_recsys.search.personal_ranking import PERSONAL_SEARCH, WINDOW
+from es_recsys.search.personal_ranking import PERSONAL_SEARCH, WINDOW, titled
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.workspace import Workspace
 from es_recsys.training.lambdamart import LambdaMARTConfig, count_users, cross_validate, forest
@@ -22,6 +22,7 @@ __all__ = ["train_personal_ranking"]
 
 _FEWEST = 200
 _LEVEL = 0.05
+_FAR = 1e6  # more than predictions differ
 # Of a thousand searches more leaves learn noise. Three times as many trees, each a third as strong, are no better.
 _TREES = LambdaMARTConfig(
     trees=100, steps=2, num_leaves=6, max_depth=3, learning_rate=0.1, min_data_in_leaf=300, feature_fraction=0.4, negatives=40
@@ -39,7 +40,7 @@ def train_personal_ranking(
     if len(asked) < _FEWEST or count_users(asked) < _TREES.folds:
         return None
     try:
-        validated = cross_validate(asked, _TREES, seed)
+        validated = cross_validate(asked, _TREES, seed, adjust=_titles_first)
         grown = forest(asked, _TREES, validated.trees, seed)
     except MissingExtra:
         return None
@@ -48,7 +49,10 @@ def train_personal_ranking(
     p = paired_test(validated.values, before, rng, groups=asked.user_keys)
     gain = bootstrap(validated.values - before, rng, groups=asked.user_keys)
     better = gain.mean > 0.0 and p < _LEVEL
-    lost = _first(titles, _as_served(titles)) - _first(titles, grown.predict(_aligned(titles, asked.names))) if better else 0
+    lost = 0
+    if better:
+        predicted = _titles_first(titles, grown.predict(_aligned(titles, asked.names)))
+        lost = _first(titles, _as_served(titles)) - _first(titles, predicted)
     kept = better and lost <= may_lose
     if kept:
         serve_ranking(work, PERSONAL_SEARCH, Ranker(grown, asked.names, WINDOW, encoder_spaces(work)))
@@ -64,6 +68,12 @@ def _aligned(examples: RankingExamples, names: tuple[str, ...]) -> NDArray[np.fl
     unknown = np.full(len(examples.rows), np.nan, np.float32)
     columns = [examples.rows[:, column[name]] if name in column else unknown for name in names]
     return np.stack(columns, axis=1).astype(np.float64)
+
+
+def _titles_first(examples: RankingExamples, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return predictions (n,) by which the order is the served one: what is asked for by its whole title is first."""
+    first = titled(dict(zip(examples.names, examples.rows.T, strict=True)))
+    return predicted if first is None else predicted + _FAR * first
 
 
 def _as_served(examples: RankingExamples) -> NDArray[np.float64]:

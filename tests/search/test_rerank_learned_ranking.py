@@ -21,10 +21,10 @@ from es_recsys.query import Ranking
 from es_recsys.search.forest import Forest
 from es_recsys.search.page import RANKING, build_page, order_page
 from es_recsys.search.ranker import Ranker
-from es_recsys.search.rerank.learned_ranking import BASE, BELOW_WINDOW
+from es_recsys.search.rerank.learned_ranking import BASE, BELOW_WINDOW, apply_ranker
 from es_recsys.search.retrieval_plan import plan_retrieval
 from es_recsys.search.retrieval_results import parse_responses
-from es_recsys.search.score import ScoringRequest, build_scoring_request
+from es_recsys.search.score import ScoringRequest, build_scoring_request, resolve_scores
 from es_recsys.settings import SearchSettings
 
 V = np.array([1.0, 0.0], np.float32)
@@ -346,3 +346,24 @@ def test_without_a_log_features_are_computed_for_a_ranking_alone() -> None:
     hits = engine.answer(quiet).hits
     assert all(hit.features == {} for hit in hits)
     assert [hit.item_id for hit in hits] == [hit.item_id for hit in engine.answer(ranked).hits]
+
+
+@given(seeds, st.integers(1, 60))
+def test_what_is_asked_for_by_its_whole_title_is_first_in_a_window(seed: int, n: int) -> None:
+    engine = shop(seed, n)
+    second = engine.second(asked(seed))
+    scored = resolve_scores(asked(seed)[2], second, second.parse([engine.respond(body) for body in second.bodies]))
+    window = scored.order[:10]
+    rng = np.random.default_rng(seed)
+    columns = {name: rng.normal(size=len(window)) for name in NAMES}
+    first = rng.random(len(window)) < 0.3
+    ranker = Ranker(forest(seed), NAMES, 10)
+    plain, lifted = (apply_ranker(ranker, 1.0, scored, columns, which) for which in (None, first))
+    kept = [row for row in plain.order[: len(window)] if first[window.index(row)]]
+    others = [row for row in plain.order if row not in kept]
+    assert list(lifted.order) == kept + others
+    scores = [lifted.scores[row] for row in lifted.order]
+    assert scores == sorted(scores, reverse=True)
+    for row, parts in zip(lifted.order, lifted.parts(lifted.order), strict=True):
+        assert sum(parts.values()) == pytest.approx(lifted.scores[row], abs=1e-9)
+        assert ("title_match" in parts) <= (row in kept)

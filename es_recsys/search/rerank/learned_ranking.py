@@ -5,7 +5,8 @@ page; the rest follow in the order of the weighted sum. Parts stay parts of a su
 prediction, its parts what the features contribute, added up by retriever or field (see `forest`), with "base" for what every
 candidate has. What the weighted sum contributes as a feature is shared out to the retrievers as they share in it. The scores of
 the rest are their weighted sums, moved below the window by a part named "below_window". What comes after all others, as the user
-has seen it, is moved there by a part named "seen", and the forest orders none of it.
+has seen it, is moved there by a part named "seen", and the forest orders none of it. In personal searches what is asked
+for by its whole title is moved above the others of the window, by a part named "title_match".
 
 With 0 < personalization < 1, score and parts are mixed from what the forest predicts with the user's features and without them:
 personalization * with + (1 - personalization) * without. Without a user, or with personalization 0, those are not known.
@@ -24,10 +25,11 @@ from es_recsys.search.candidates import CandidateTable, ScoredCandidates
 from es_recsys.search.features import Column, part_of
 from es_recsys.search.ranker import Ranker
 
-__all__ = ["BASE", "BELOW_WINDOW", "SEEN", "LearnedOrder", "apply_ranker", "feature_matrix"]
+__all__ = ["BASE", "BELOW_WINDOW", "SEEN", "TITLE_MATCH", "LearnedOrder", "apply_ranker", "feature_matrix"]
 
-BASE, BELOW_WINDOW, SEEN = "base", "below_window", "seen"
+BASE, BELOW_WINDOW, SEEN, TITLE_MATCH = "base", "below_window", "seen", "title_match"
 
+_ABOVE = 1e-6  # of what forests predict, some units: enough that what is lifted is above
 _PERSONAL_ASPECTS = ("/affinity", "/distance")
 _PERSONAL_PARTS = (USER, PAIR)
 
@@ -37,8 +39,8 @@ class LearnedOrder:
     """Rows of the candidate table, best first, with their scores.
 
     ranker: None where the weighted sum decides; else the window comes first, then the rest, `offset` being added to their
-    scores. features (w, names) of the window, `position` row -> where it stands in there; neutral: the same without the user,
-    None where that is no other.
+    scores. lifts: row -> what is added to its score for its title. features (w, names) of the window, `position` row -> where
+    it stands in there; neutral: the same without the user, None where that is no other.
     """
 
     table: CandidateTable
@@ -47,6 +49,7 @@ class LearnedOrder:
     ranker: Ranker | None = None
     personalization: float = 1.0
     offset: float = 0.0
+    lifts: Mapping[int, float] = field(default_factory=dict)
     position: Mapping[int, int] = field(default_factory=dict)
     features: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
     neutral: NDArray[np.float64] | None = None
@@ -61,7 +64,7 @@ class LearnedOrder:
         if inside:
             changes = self._contributions(self.ranker, [self.position[row] for row in inside])
             for row, change in zip(inside, changes.tolist(), strict=True):
-                found[row] = _by_part(self.ranker.names, change, weighted[row])
+                found[row] = {**_by_part(self.ranker.names, change, weighted[row]), TITLE_MATCH: self.lifts.get(row, 0.0)}
         return [_nonzero(found[row]) for row in rows]
 
     def _contributions(self, ranker: Ranker, positions: Sequence[int]) -> NDArray[np.float64]:
@@ -80,12 +83,16 @@ class LearnedOrder:
 
 
 def apply_ranker(
-    ranker: Ranker | None, personalization: float, scored: ScoredCandidates, columns: Mapping[str, Column]
+    ranker: Ranker | None,
+    personalization: float,
+    scored: ScoredCandidates,
+    columns: Mapping[str, Column],
+    titled: NDArray[np.bool_] | None = None,
 ) -> LearnedOrder:
     """Return the order of all scored candidates.
 
     columns: features (n,) of the first n rows of `scored.order`: the window, which the forest orders; ties by id. Without a
-    ranker, or without features, the order of the weighted sum stays.
+    ranker, or without features, the order of the weighted sum stays. titled (n,): which come before the others of the window.
     """
     table, totals = scored.table, scored.totals
     n = len(next(iter(columns.values()), ()))
@@ -100,7 +107,9 @@ def apply_ranker(
         neutral = features.copy()
         neutral[:, personal] = np.nan
         predicted = personalization * predicted + (1.0 - personalization) * ranker.forest.predict(neutral)
-    scores = dict(zip(window, predicted.tolist(), strict=True))
+    lift = _lift(predicted, titled)
+    scores = dict(zip(window, (predicted + lift).tolist(), strict=True))
+    lifts = {row: own for row, own in zip(window, lift.tolist(), strict=True) if own}
     ordered = sorted(window, key=lambda row: (-scores[row], table.item_ids[row]))
     # What only a deeper search found must not move the others.
     highest = max((totals[row] for row in rest if not table.is_deep[row]), default=0.0)
@@ -108,7 +117,16 @@ def apply_ranker(
     offset = min(lowest - highest, 0.0)
     scores |= {row: totals[row] + offset if table.is_deep[row] else min(totals[row] + offset, lowest) for row in rest}
     position = {row: k for k, row in enumerate(window)}
-    return LearnedOrder(table, (*ordered, *rest), scores, ranker, personalization, offset, position, features, neutral)
+    return LearnedOrder(table, (*ordered, *rest), scores, ranker, personalization, offset, lifts, position, features, neutral)
+
+
+def _lift(predicted: NDArray[np.float64], titled: NDArray[np.bool_] | None) -> NDArray[np.float64]:
+    """Return what is added (n,) to the predictions, so that those of `titled` are above all others, in their own order."""
+    lift = np.zeros(len(predicted))
+    if titled is not None and titled.any() and not titled.all():
+        short = float(predicted[~titled].max() - predicted[titled].min())
+        lift[titled] = max(short + _ABOVE, 0.0)
+    return lift
 
 
 def feature_matrix(names: Sequence[str], columns: Mapping[str, Column], n: int) -> NDArray[np.float64]:
