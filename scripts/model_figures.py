@@ -160,7 +160,7 @@ def tuned(
     began = time.process_time()
     seconds = LONGEST if name in LONG else seconds
     trials = trials_of(name, chosen, 7, data.items, TrainingCallback(deadline=began + seconds))
-    fixed = MODELS[name].default_config(data.ordered, chosen.train.timed) if name in LONG else None
+    fixed = MODELS[name].config_for(chosen.train, data.ordered) if name in LONG else None
     config, result = trials.tune(data.ordered, began + seconds, fixed, score)
     return trials.model(config), config, f"{result.tried} trials, {time.process_time() - began:.0f} s"
 

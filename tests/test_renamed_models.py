@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from es_recsys.dataset import History, Interactions
+from es_recsys.errors import ModelError
 from es_recsys.index_metadata import IndexMetadata
-from es_recsys.models import CoVisitation, load_models
+from es_recsys.models import MODELS, CoVisitation, load_models
 from es_recsys.renamed import current_models
 from es_recsys.search.ranker import Ranker
 from es_recsys.serving.answer_log import AnswerLog
@@ -57,6 +58,21 @@ def test_tuned_settings_of_the_old_name_are_read(tmp_path: Path) -> None:
     assert tuned_path(settings, "covisitation").exists()
     new = load_tuned(settings, "covisitation")
     assert new is not None and new.target_power == 0.1
+
+
+def test_tuned_settings_are_applied_to_what_the_search_set_out_from(interactions: Make, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    many = interactions({f"u{user}": [f"i{item}" for item in range(10)] for user in range(100)})
+    kind = MODELS["sasrec"]
+    dense = kind.config_for(many, True)
+    assert dense != kind.default_config(True, many.timed)
+    path = save_tuned(settings, "sasrec", {"dropout": 0.5}, ordered=True, timed=False, base=dense)
+    assert load_tuned(settings, "sasrec") == replace(dense, dropout=0.5)
+    path.write_text(path.read_text().replace('"max_length"', '"length"'))
+    assert load_tuned(settings, "sasrec") == replace(dense, dropout=0.5)
+    path.write_text(path.read_text().replace('"blocks"', '"floors"'))
+    with pytest.raises(ModelError, match="tune model sasrec"):
+        load_tuned(settings, "sasrec")
 
 
 def test_logged_answers_of_the_old_name_are_read(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def _config(run: EvalRun, name: str, validation: Callable[[], Validation], deadl
         return config
     held = validation()
     if len(held.part) < FEWEST or not kind.search_space(held.ordered, timed):
-        return kind.default_config(held.ordered, timed)
+        return kind.config_for(held.part.train, held.ordered)
     items = run.items if kind.reads_items else None
     trials = trials_of(name, held.part, run.options.seed, items, TrainingCallback(deadline=deadline))
     return trials.tune(held.ordered, deadline)[0]

@@ -31,9 +31,11 @@ __all__ = [
     "Model",
     "TrainingCallback",
     "content_recency_space",
+    "from_json",
     "not_fitted",
     "recency_space",
     "rows_of_all_items",
+    "to_json",
     "unit",
 ]
 
@@ -191,12 +193,12 @@ class Model(abc.ABC):
 
     @classmethod
     def default_config(cls, ordered: bool, timed: bool) -> Any:
-        """Return the config that tuning starts from."""
+        """Return the usual config."""
         return cls.config_class()
 
     @classmethod
     def config_for(cls, data: Interactions, ordered: bool) -> Any:
-        """Return the config to train with where none is searched for; it may depend on how many events there are."""
+        """Return the config to train with and to search from; it may depend on how many events there are."""
         return cls.default_config(ordered, data.timed)
 
     @classmethod

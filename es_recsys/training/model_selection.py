@@ -239,7 +239,7 @@ def _default_choice(data: Interactions, spec: TrainSpec) -> _Choice:
     covisitation, als, weights = small_store_defaults(data)
     own: dict[str, Any] = {"covisitation": covisitation, "als": als}
     names = spec.names or tuple(weights)
-    configs = {name: spec.configs.get(name, own.get(name) or MODELS[name].default_config(True, data.timed)) for name in names}
+    configs = {name: spec.configs.get(name, own.get(name) or MODELS[name].config_for(data, True)) for name in names}
     shares = {name: weights.get(name, _PLAIN_SHARE) for name in names}
     total = sum(shares.values())
     return _Choice(configs, {name: share / total for name, share in shares.items()})

@@ -104,7 +104,7 @@ class Trials:
         defaults unless it says otherwise. Raises what the first training raises.
         """
         kind = (ordered, self._split.train.timed)
-        base = self._kind.default_config(*kind) if config is None else config
+        base = self._kind.config_for(self._split.train, ordered) if config is None else config
         space = self._space(*kind) if config is None else {}
 
         def value(settings: Mapping[str, Any]) -> float:

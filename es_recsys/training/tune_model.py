@@ -136,7 +136,7 @@ def tune_model(
     kept_at = work.settings.store_home / "checkpoints" / f"{name}-tune"
     on_validation = trials_of(name, validation, seed, items, replace(watch, checkpoints=kept_at, deadline=deadline))
     digest = data_digest(data, sorted(metadata.event_weights.items()), content, space, targets)
-    defaults = kind.default_config(ordered, data.timed)
+    defaults = kind.config_for(validation.train, ordered)
     before = load_tuned(work.settings, name) or defaults
     best, result = on_validation.tune(
         ordered,
@@ -158,7 +158,7 @@ def tune_model(
     )
     path, kept = tuned_path(work.settings, name), figures[1] > figures[0] and p < _LEVEL
     if kept and result.best is not None:
-        path = save_tuned(work.settings, name, result.best.settings, ordered=ordered, timed=data.timed)
+        path = save_tuned(work.settings, name, result.best.settings, ordered=ordered, timed=data.timed, base=defaults)
     report = ModelTuneReport(name, result, (first, max(first, reached)), figures, p, kept, path, time.monotonic() - started)
     save_history(work.settings, name, report.to_dict())
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import orjson
 
 from es_recsys.errors import ModelError
 from es_recsys.models import MODELS
+from es_recsys.models.base import Model, from_json, to_json
 from es_recsys.private import make_folder
 from es_recsys.renamed import MODELS as RENAMED
 from es_recsys.renamed import current_keys, spellings
@@ -27,11 +29,19 @@ def tuned_path(settings: Settings, name: str) -> Path:
     return settings.store_home / "tuned" / f"{name}.json"
 
 
-def save_tuned(settings: Settings, name: str, values: Mapping[str, Any], *, ordered: bool, timed: bool) -> Path:
-    """Store values of the model's space: setting -> value, applied to its `default_config(ordered, timed)`; return the path."""
+def save_tuned(
+    settings: Settings, name: str, values: Mapping[str, Any], *, ordered: bool, timed: bool, base: Any | None = None
+) -> Path:
+    """Store values of the model's space, setting -> value, and return the path.
+
+    base: config that they are applied to; `default_config(ordered, timed)` unless given.
+    """
     path = tuned_path(settings, name)
     make_folder(path.parent)
-    content = json.dumps({"ordered": ordered, "timed": timed, "settings": dict(values)}, indent=1) + "\n"
+    found = {"ordered": ordered, "timed": timed, "settings": dict(values)}
+    if base is not None:
+        found["base"] = to_json(asdict(base))
+    content = json.dumps(found, indent=1) + "\n"
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as draft:
         draft.write(content)
     Path(draft.name).replace(path)
@@ -51,7 +61,7 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
         content = json.loads(path.read_text(encoding="utf-8"))
         ordered, timed = bool(content["ordered"]), bool(content["timed"])
         space = kind.search_space(ordered, timed)
-        config = kind.default_config(ordered, timed)
+        config = _base(kind, content, ordered, timed)
         for setting, stored in current_keys(content["settings"], kind.renamed_params).items():
             value = _value(stored)
             if value not in space[setting]:
@@ -62,6 +72,13 @@ def load_tuned(settings: Settings, name: str) -> Any | None:
             f"{path} doesn't describe {name}.", f"Tune again with `es-recsys tune model {name}`, or remove it."
         ) from error
     return config
+
+
+def _base(kind: type[Model], content: Mapping[str, Any], ordered: bool, timed: bool) -> Any:
+    given = content.get("base")  # older files have none
+    if given is None:
+        return kind.default_config(ordered, timed)
+    return from_json(kind.config_class, current_keys(given, kind.renamed_params))
 
 
 def save_history(settings: Settings, name: str, history: Mapping[str, Any]) -> None:
