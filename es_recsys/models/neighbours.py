@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,8 +18,8 @@ from es_recsys.models.types import NEW_ITEM_DISCOUNT, HistoryBatch, NewItems, ra
 
 __all__ = ["Neighbours", "by_liked", "of_liked"]
 
-# 12 bytes each, of every user that a client has at hand.
-_MOST_KEPT = 10_000
+# What the scores of one history may take, of every user that a client has at hand; an item and its score, or a score alone.
+_MOST_BYTES, _ENTRY_BYTES, _SCORE_BYTES = 120_000, 12, 4
 # Entries of a row that new items are mixed of, and of a new row: the weakest ones cost most and say least.
 _MIXED = 200
 # Of a product that is there at once: 12 bytes each.
@@ -26,6 +27,8 @@ _ENTRIES = 4_000_000
 # Entries that are summed and scores that are there at once, for a block of users: 20 bytes each at most.
 _PRODUCTS, _CELLS = 8_000_000, 4_000_000
 _MOST_NEW = 0.25
+
+_Lookup = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 class Neighbours(Model):
@@ -77,7 +80,7 @@ class Neighbours(Model):
         return self
 
     def scorer(self, history: History) -> Callable[[Sequence[str]], NDArray[np.float32]]:
-        return _SparseScores(self, history)
+        return _HistoryScores(self, history)
 
     def nonzero_scores(self, history: History) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Return the item_idx, ascending, of all items with a score other than 0, and these raw scores."""
@@ -174,23 +177,39 @@ def _strongest_product(left: Any, right: Any, most: int) -> Any:
     return sparse.vstack(blocks, "csr") if blocks else left @ right
 
 
-class _SparseScores:
-    """What a model says of a history: the scores other than 0, kept from the first call on where they are few."""
+class _HistoryScores:
+    """What a model says of a history, kept from the first call on where that takes at most `_MOST_BYTES`."""
 
     def __init__(self, model: Neighbours, history: History) -> None:
         self._model, self._history = model, history
-        self._found: tuple[NDArray[np.int64], NDArray[np.float32]] | None = None
+        self._kept: _Lookup | None = None
 
     def __call__(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
         """Return the raw score (n,) of each item; 0 for an item that the model doesn't know."""
-        items, scores = self._found or self._model.nonzero_scores(self._history)
-        if len(items) <= _MOST_KEPT:
-            self._found = items, scores
         item_idx = self._model.item_ids.find(item_ids)
-        if not len(items):
-            return np.zeros(len(item_idx), np.float32)
-        at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
-        return np.where(items[at] == item_idx, scores[at], np.float32(0.0))
+        lookup = self._kept or self._read()
+        return np.where(item_idx >= 0, lookup(item_idx), np.float32(0.0))
+
+    def _read(self) -> _Lookup:
+        items, scores = self._model.nonzero_scores(self._history)
+        entries, known = len(items), len(self._model.item_ids)
+        if entries * _ENTRY_BYTES < known * _SCORE_BYTES:
+            size, lookup = entries * _ENTRY_BYTES, partial(_sparse_scores, items, scores)
+        else:
+            whole = np.zeros(known, np.float32)
+            whole[items] = scores
+            size, lookup = known * _SCORE_BYTES, partial(np.take, whole)
+        if size <= _MOST_BYTES:
+            self._kept = lookup
+        return lookup
+
+
+def _sparse_scores(items: NDArray[np.int64], scores: NDArray[np.float32], item_idx: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the score (n,) of each item_idx; 0 for one that is not among items, which ascend."""
+    if not len(items):
+        return np.zeros(len(item_idx), np.float32)
+    at = np.minimum(np.searchsorted(items, item_idx), len(items) - 1)
+    return np.where(items[at] == item_idx, scores[at], np.float32(0.0))
 
 
 def of_liked(batch: HistoryBatch, scores: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -157,18 +157,19 @@ def window_results(
     found = [RetrieverResult(RETRIEVERS[LEXICAL], {}, scaled, best, True, 0.0, True)]
     personal = [each for each in active_retrievers(request, user, policy) if each.personalized]
     queries = [(each, query) for each in personal if (query := each.build_query(request, user, policy)) is not None]
-    local = local_scores(request, policy, {each.name: query for each, query in queries if each.scale == "inner"}, list(scores))
+    local = local_scores(request, policy, {each.name: query for each, query in queries}, list(scores))
     for retriever, query in queries:
         top = list_best(ranked_list(retriever, user, policy)) if retriever.scale == "list" else 1.0
-        if retriever.name in local:
+        if retriever.scale == "inner" and retriever.name in local:
             top = float(np.nanmax(local[retriever.name], initial=0.0)) or 1.0
         found.append(RetrieverResult(retriever, query, {}, top, False, 1.0, False))
     retrievers = [each.retriever for each in found]
     largest = retriever_weights(request, user, policy, retrievers)
     weights = damped_weights(request, user, policy, largest, retrievers, list(scores.values()))
+    places = {item_id: place for place, item_id in enumerate(scores)}
     if LEXICAL not in weights:
         weights = {**weights, LEXICAL: 1.0}
-    return RetrievalResults(tuple(found), weights, total=total, products=products)
+    return RetrievalResults(tuple(found), weights, total=total, products=products, places=places, local=local)
 
 
 def ordered_response(

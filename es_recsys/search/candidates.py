@@ -128,7 +128,7 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
     if policy.settings.fusion == "rrf":
         columns = [_reciprocal_ranks(policy, each, ids, near) for each in retrievers]
     else:
-        local = local_scores(request, policy, {each.retriever.name: each.query for each in retrievers}, ids)
+        local = _local_scores(request, policy, results, retrievers, ids)
         first = _first_found(request, policy, results)
         retrievers = tuple(_with_best(each, local.get(each.retriever.name), ids, first) for each in retrievers)
         columns = [_scores(user, policy, each, ids, products, local.get(each.retriever.name), results) for each in retrievers]
@@ -136,6 +136,16 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
     is_deep, is_cold_start = (_are_in(ids, some) for some in (deep, results.cold_start))
     demotion = _demotion(request, policy, results, products, weights) if request.demote else None
     return CandidateTable(tuple(ids), retrievers, scores, weights, is_deep, is_cold_start, products, demotion)
+
+
+def _local_scores(
+    request: Request, policy: RankingPolicy, results: RetrievalResults, retrievers: Iterable[RetrieverResult], ids: Sequence[str]
+) -> Mapping[str, NDArray[np.float64]]:
+    """Return what `local_scores` does of the candidates, from what is known by then where it is all there."""
+    places = [results.places.get(item_id, -1) for item_id in ids] if results.places else []
+    if not places or -1 in places:
+        return local_scores(request, policy, {each.retriever.name: each.query for each in retrievers}, ids)
+    return {name: scores[places] for name, scores in results.local.items()}
 
 
 def score_bounds(table: CandidateTable) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from es_recsys.search.bodies import candidates_depth
 from es_recsys.search.facets import parse_facets
@@ -58,7 +59,8 @@ class RetrievalResults:
     body found, where nothing was asked. degraded: names of what failed. cold_start: the items that exploration may try although
     nothing recommends them, newest first, the same for every page. products: item id -> product, of items that are variants.
     joined: what a joined search found. rest: item id -> BM25 of the matches that other retrievers found, None where these were
-    not asked. seq_no: item id -> number of the write that either of the two found.
+    not asked. seq_no: item id -> number of the write that either of the two found. local: what
+    `local_scores` says of items, where that was asked by then; places: item id -> its place there.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -73,6 +75,8 @@ class RetrievalResults:
     joined: JoinedHits | None = None
     rest: Mapping[str, float] | None = None
     seq_no: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[str, int] = field(default_factory=dict)
+    local: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     @property
     def text_finds_nothing(self) -> bool:

@@ -139,3 +139,26 @@ def test_settings_survive_saving(interactions: Make, tmp_path: Path, half_life: 
 def test_nothing_positive_learns_nothing(interactions: Make) -> None:
     for counting in (CooccurrenceConfig(), CooccurrenceConfig(window=3)):
         assert table(fitted(interactions({"u": [("a", -1), ("b", -1)]}), counting)) == {"a": {}, "b": {}}
+
+
+@pytest.mark.parametrize(("history", "few"), [(["i00"], True), ([f"i{n:02d}" for n in range(0, 30, 2)], False)])
+def test_scores_of_a_history_are_kept_in_the_smaller_form(
+    interactions: Make, monkeypatch: pytest.MonkeyPatch, history: list[str], few: bool
+) -> None:
+    data = interactions({f"u{n}": [f"i{n:02d}", f"i{n + 1:02d}"] for n in range(0, 30, 2)})
+    model = CoVisitation().fit(data, np.random.default_rng(0))
+    own, ids = History.of(history), [*data.item_ids.tolist(), "?"]
+    expected = model.score(own, ids)
+    assert 0 < np.count_nonzero(expected) < len(ids)
+    assert (np.count_nonzero(expected) < len(ids) / 3) == few
+    scorer = model.scorer(own)
+    np.testing.assert_allclose(scorer(ids), expected, rtol=1e-6)
+    read: list[History] = []
+    monkeypatch.setattr(model, "nonzero_scores", lambda one: read.append(one) or CoVisitation.nonzero_scores(model, one))
+    np.testing.assert_allclose(scorer(ids[::-1]), expected[::-1], rtol=1e-6)
+    assert not read
+    monkeypatch.setattr("es_recsys.models.neighbours._MOST_BYTES", 0)
+    unkept = model.scorer(own)
+    for _ in range(2):
+        np.testing.assert_allclose(unkept(ids), expected, rtol=1e-6)
+    assert len(read) == 2
