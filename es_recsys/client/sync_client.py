@@ -190,7 +190,8 @@ class Client(AnswerMethods[Answer, Iterator[Answer | RecsysError]]):
         """Record events; the very next answer shows them.
 
         Events that are stored already change nothing, so a retry is safe.
-        What is stored and doesn't count is in `quarantined`, by reason: ratings off the store's scale (`set_rating_scale`).
+        What is stored and doesn't count is in `quarantined`, by reason: ratings off the store's scale (`set_rating_scale`), and
+        events on items that aren't loaded yet.
         """
         given = list(arguments.instances("events", events, Event))
         return self.workspace.driver.run(self.workspace.record(given))

@@ -13,7 +13,7 @@ from es_recsys.events.decayed_sums import ItemContent
 from es_recsys.events.profile_documents import can_resume, resume, to_document
 from es_recsys.events.profile_state import ProfileConfig, ProfileState
 from es_recsys.events.profiles import fold, named_item
-from es_recsys.events.records import StoredEvent, UnfoldedRows
+from es_recsys.events.records import UNKNOWN_ITEM, StoredEvent, UnfoldedRows
 from es_recsys.index_metadata import profiles_alias
 from es_recsys.serving.operations import CompareAndSet, Delete, Document, Flow, Get, GetLive, RunBlocking, Sleep
 from es_recsys.serving.snapshot import ServingSnapshot
@@ -51,8 +51,8 @@ class RecordingStore(Protocol):
 class RecordingReport:
     """How many events were added, were duplicates, were refused after an erasure, or had a future time set to now.
 
-    quarantined: reason -> how many of those added are stored and don't count, as ratings off the store's scale
-    (`rating_out_of_range`).
+    quarantined: reason -> how many of those added are stored and don't count: ratings off the store's scale
+    (`rating_out_of_range`), events on items that the store lacks (`unknown_item`), which count once these are loaded.
     """
 
     added: int = 0
@@ -78,6 +78,8 @@ class Recording:
     def __init__(self, store: RecordingStore, events: Sequence[Event], now: float) -> None:
         self._store, self._events, self._now = store, events, now
         self._recorded: RecordingReport | None = None
+        self._added: frozenset[int] = frozenset()
+        self._unknown: set[int] = set()
 
     def __call__(self, snapshot: ServingSnapshot) -> Flow[RecordingReport]:
         """Store events and update the profiles of their actors, so that the very next answer shows them.
@@ -91,18 +93,28 @@ class Recording:
         if self._recorded is None:
             done = yield RunBlocking(lambda: self._store.append(self._events, self._now))
             self._recorded = RecordingReport(len(done.rows), done.duplicates, done.refused, done.clamped, done.quarantined)
+            self._added = frozenset(row.row for row in done.rows)
         for actor, key in actors.items():
             # Profiles are read after the events were stored: who makes another version live folds what was stored before.
-            yield from update_profile(snapshot, self._store, actor, self._now, GetLive(alias, snapshot.metadata.profiles, key))
-        return self._recorded
+            read = GetLive(alias, snapshot.metadata.profiles, key)
+            yield from update_profile(snapshot, self._store, actor, self._now, read, self._unknown)
+        if not (unknown := len(self._unknown & self._added)):
+            return self._recorded
+        return replace(self._recorded, quarantined={**self._recorded.quarantined, UNKNOWN_ITEM: unknown})
 
 
 def update_profile(
-    snapshot: ServingSnapshot, store: RecordingStore, actor: str, now: float, read: Get | GetLive | None = None
+    snapshot: ServingSnapshot,
+    store: RecordingStore,
+    actor: str,
+    now: float,
+    read: Get | GetLive | None = None,
+    unknown: set[int] | None = None,
 ) -> Flow[bool]:
     """Fold the rows that a stored profile lacks into it, by compare-and-set. Return whether it changed.
 
-    read: how the profile is read, from the snapshot's version unless given. Raises what that does, and WriteError.
+    read: how the profile is read, from the snapshot's version unless given. unknown: gets the rows that are set aside, as the
+    store lacks their items. Raises what `read` does, and WriteError.
     """
     key = snapshot.key_of(actor)
     read = read or Get(snapshot.metadata.profiles, key)
@@ -117,7 +129,7 @@ def update_profile(
             yield Delete(snapshot.metadata.profiles, key)
             return True
         known = yield from read_item_content(snapshot, (item for row in rows if (item := named_item(row)) is not None))
-        if (yield from quarantine_unknown_items(snapshot, store, rows, known)):
+        if (yield from quarantine_unknown_items(snapshot, store, rows, known, unknown)):
             continue
         document = to_document(fold(state, rows, known), now)
         written: Document | None = yield CompareAndSet(snapshot.metadata.profiles, key, document, found)
@@ -148,11 +160,15 @@ def _unfolded(
 
 
 def quarantine_unknown_items(
-    snapshot: ServingSnapshot, store: RecordingStore, rows: Iterable[StoredEvent], known: Mapping[str, ItemContent]
+    snapshot: ServingSnapshot,
+    store: RecordingStore,
+    rows: Iterable[StoredEvent],
+    known: Mapping[str, ItemContent],
+    flagged: set[int] | None = None,
 ) -> Flow[bool]:
     """Flag rows in the event store whose items a profile is about to lack, so that it is folded again when these arrive.
 
-    Return whether such an item came meanwhile; then the rows are to be read again.
+    Return whether such an item came meanwhile; then the rows are to be read again. flagged: gets the rows that stay flagged.
     """
     named = ((row, named_item(row)) for row in rows if row.quarantine is None)
     lacking = {row.row: item for row, item in named if item is not None and item not in known}
@@ -164,6 +180,8 @@ def quarantine_unknown_items(
     lifted: dict[int, str | None] = {row: None for row, item_id in lacking.items() if item_id in came}
     if lifted:
         yield RunBlocking(lambda: store.set_quarantine(lifted))
+    if flagged is not None:
+        flagged |= lacking.keys() - lifted.keys()
     return bool(lifted)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,12 @@ def store(tmp_path: Path) -> Iterator[EventStore]:
 
 
 class Profiles:
-    """The profiles index in memory. `before` is called with each operation before it is done."""
+    """The profiles index in memory. `before` is called with each operation before it is done. lacking: unknown item ids."""
 
-    def __init__(self, before: Callable[[Operation], None] = lambda operation: None) -> None:
+    def __init__(self, before: Callable[[Operation], None] = lambda operation: None, lacking: Collection[str] = ()) -> None:
         self.documents: dict[str, Document] = {}
         self.before = before
+        self.lacking = lacking
         self.operations: list[Operation] = []
 
     def run(self, flow: Flow[Any]) -> Any:
@@ -82,7 +83,7 @@ class Profiles:
         if isinstance(operation, Delete):
             return self.documents.pop(operation.id, None) is not None
         if isinstance(operation, MultiGet):
-            return {item_id: {} for item_id in operation.ids}
+            return {item_id: {} for item_id in operation.ids if item_id not in self.lacking}
         if isinstance(operation, RunBlocking):
             return operation.function()
         assert isinstance(operation, Sleep)
@@ -105,6 +106,15 @@ def test_an_event_is_in_the_profile(snapshot: ServingSnapshot, store: EventStore
     assert profiles.run(Recording(store, [_view("i1"), _view("i2")], NOW)(snapshot)).added == 2
     assert _counts(profiles) == {"view": 2}
     assert list(profiles.documents) == [KEY]
+
+
+def test_events_on_items_that_the_store_lacks_are_reported(snapshot: ServingSnapshot, store: EventStore) -> None:
+    profiles = Profiles(lacking={"i2"})
+    store.append([_view("i2", 1)], NOW)  # one of before is not counted again
+    recording = Recording(store, [_view("i1"), _view("i2", 2)], NOW)
+    report = profiles.run(recording(snapshot))
+    assert (report.added, report.quarantined) == (2, {"unknown_item": 1})
+    assert profiles.run(recording(snapshot)) == report
 
 
 def test_what_was_written_is_at_hand_for_the_next_answer(snapshot: ServingSnapshot, store: EventStore) -> None:
