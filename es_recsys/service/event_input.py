@@ -54,7 +54,7 @@ def read_posted_events(rows: list[dict[str, Any]]) -> tuple[list[Event], Rejecte
 
     One without a time happened now.
     """
-    reader = EventRows(ColumnMapping(EVENT_FIELDS), DEFAULT_OPTIONS, FieldFormats())
+    reader = EventRows(ColumnMapping(EVENT_FIELDS), DEFAULT_OPTIONS, FieldFormats(), has_options=False)
     rejected = RejectedRows(write=False)
     now = datetime.now(UTC).isoformat()
     events = [

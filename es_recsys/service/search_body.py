@@ -242,7 +242,9 @@ def _read(values: Any, name: str, kind: type[Any], unused: tuple[str, ...] = ())
         raise ServiceError(400, "parsing_exception", f"[{name}] must be an object.")
     known = (*kind.__dataclass_fields__, *unused)
     if values.keys() - set(known):
-        raise ServiceError(400, "illegal_argument_exception", f"[{name}] has an unknown key. It has: {', '.join(known)}.")
+        raise ServiceError(
+            400, "illegal_argument_exception", f"[{name}] has an unknown key. The known ones are: {', '.join(known)}."
+        )
     return kind(**{key: value for key, value in values.items() if key not in unused})
 
 

@@ -53,13 +53,21 @@ class EventRows:
     """Turns rows into events; remembers from one row to the next each user's count, where there are no timestamps."""
 
     def __init__(
-        self, columns: ColumnMapping, options: ReadOptions, formats: FieldFormats, future: FutureTimes | None = None
+        self,
+        columns: ColumnMapping,
+        options: ReadOptions,
+        formats: FieldFormats,
+        future: FutureTimes | None = None,
+        *,
+        has_options: bool = True,
     ) -> None:
+        """Take what the rows are read with. has_options: who sends them may be told of options of the command line."""
         self._number_ids = {name: id_format for name, id_format in formats.ids.items() if id_format.numbers}
         self._time = formats.times.get("timestamp", TimeFormat())
         self._future = future
         self._timestamps = options.timestamps
         self._actions = ActionMapping(options.actions)
+        self._has_options = has_options
         self._skipped_actions: set[str] = set()
         self._order: dict[tuple[bool, str], int] = {}
         self._plain = PlainRows(self._actions, formats, timestamps=options.timestamps, future=future)
@@ -240,12 +248,13 @@ class EventRows:
         name = str(action)[:_MAX_ACTION_LENGTH]
         # Whatever comes as an action's name, the report stays short.
         if name not in self._skipped_actions and len(self._skipped_actions) >= _MAX_ACTIONS_REPORTED:
-            raise SkippedEvent(
-                f"other actions that say nothing of taste or are unknown; --actions NAME=TYPE or NAME={IGNORE} says what"
-            )
+            remedy = f"; --actions NAME=TYPE or NAME={IGNORE} says what" if self._has_options else ""
+            raise SkippedEvent(f"other actions that say nothing of taste or are unknown{remedy}")
         self._skipped_actions.add(name)
         if event_type is not None:
             raise SkippedEvent(f"{name!r} says nothing of taste")
+        if not self._has_options:
+            raise SkippedEvent(f"the action {name!r} is unknown; event_type is one of: {', '.join(EVENT_TYPES)}")
         raise SkippedEvent(
             f"the action {name!r} is unknown; say what it is: --actions {shlex.quote(quoted(name))}=like, or ={IGNORE}"
         )

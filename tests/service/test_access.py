@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from es_recsys.errors import InputError, SetupError
+from es_recsys.event_types import EVENT_TYPES
 from es_recsys.service.access import Caller, user_token
 from es_recsys.service.api_keys import SCOPES, ApiKeys
 from es_recsys.service.app import make_app
@@ -183,6 +184,15 @@ def test_an_order_of_many_lines_counts_as_many_events() -> None:
     row = {"event_type": "purchase", "user_id": "u", "items": [{"item_id": f"i{n}"} for n in range(MOST_EVENTS + 1)]}
     with pytest.raises(ServiceError, match="the most"):
         read_posted_events([row])
+
+
+def test_an_unknown_action_is_told_without_options_of_the_command_line() -> None:
+    rows = [{"event_type": f"buyed{n}", "user_id": "u", "item_id": "i"} for n in range(60)]
+    events, rejected = read_posted_events(rows)
+    assert (
+        events == [] and rejected.skipped["the action 'buyed0' is unknown; event_type is one of: " + ", ".join(EVENT_TYPES)] == 1
+    )
+    assert not any("--" in reason for reason in rejected.skipped)
 
 
 def test_unknown_paths_are_errors_of_the_same_shape(keyless: TestClient) -> None:
