@@ -40,14 +40,17 @@ class ColumnMapping:
 
     fields: names of ours. renames: ours -> theirs; a dotted name reaches into an object; "-" leaves the field and the column
     of that name out, which may be a pattern (`nutrient_*`). constants: ours -> a value for lines that have none. required:
-    groups of which each line needs at least one. free: whether other columns are kept (attributes of items). inferred: which
-    columns of one file are fields under usual names.
+    groups of which each line needs at least one. in_header: the same, looked for in a whole header alone; unless it has one of
+    stand_ins, the first parts of names of columns that may say the same. free: whether other columns are kept (attributes of
+    items). inferred: which columns of one file are fields under usual names.
     """
 
     fields: tuple[str, ...]
     renames: Mapping[str, str] = dataclasses.field(default_factory=dict)
     constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     required: tuple[tuple[str, ...], ...] = ()
+    in_header: tuple[tuple[str, ...], ...] = ()
+    stand_ins: frozenset[str] = frozenset()
     free: bool = False
     inferred: InferredColumns = dataclasses.field(default_factory=InferredColumns)
     dropped: tuple[str, ...] = dataclasses.field(init=False, default=())
@@ -122,9 +125,14 @@ class ColumnMapping:
 
         complete: `names` is a whole header, so a column that was asked for and isn't there is an error.
         """
-        for group in self.required:
-            if not any(name in self.constants or _has_column(names, self.column_of(name)) for name in group):
-                raise self._missing(table, group, names)
+        groups = self.required if not complete or self._stands_in(names) else (*self.required, *self.in_header)
+        missing = [
+            group
+            for group in groups
+            if not any(name in self.constants or _has_column(names, self.column_of(name)) for name in group)
+        ]
+        if missing:
+            raise self._missing(table, missing[0], names, missing[1:])
         absent = [column for column in self.renamed.values() if not _has_column(names, column)]
         if absent and complete:
             raise InputError(
@@ -132,6 +140,9 @@ class ColumnMapping:
                 f"It has: {_abbreviated(names)}. See --columns.",
             )
         return f"{table.path}: no line of the first {_SAMPLE_ROWS} has {', '.join(absent)} (--columns)." if absent else None
+
+    def _stands_in(self, names: Sequence[str]) -> bool:
+        return any(name.split(".")[0] in self.stand_ins for name in names)
 
     def notes(self, table: Table, names: Sequence[str], before: ColumnMapping) -> Iterator[str]:
         """Yield what was inferred of a file, each kind in one line."""
@@ -148,7 +159,9 @@ class ColumnMapping:
             if pattern not in self.fields and not any(fnmatchcase(name, pattern) for name in names):
                 yield f"{table.path} has no column {pattern!r} to leave out."
 
-    def _missing(self, table: Table, group: tuple[str, ...], names: Sequence[str]) -> InputError:
+    def _missing(
+        self, table: Table, group: tuple[str, ...], names: Sequence[str], others: Sequence[tuple[str, ...]]
+    ) -> InputError:
         guessed = f" (taken to be separated by {table.separator})" if table.separator is not None else ""
         if table.columns is not None and table.header and looks_like_data(names):
             separator = table.separator.text if table.separator is not None else None
@@ -157,8 +170,10 @@ class ColumnMapping:
                 f"If so, say what its columns are, counted from 1: {no_header_command(names, not self.free, separator)}",
             )
         wanted = " or ".join(self.column_of(name) if self.column_of(name) != DROPPED else name for name in group)
+        also = f" Missing too: {', '.join(' or '.join(other) for other in others)}." if others else ""
         return InputError(
-            f"{table.path} has no column {wanted}; it has: {_abbreviated(names)}{guessed}.", self._remedy(table, group, names)
+            f"{table.path} has no column {wanted}; it has: {_abbreviated(names)}{guessed}.",
+            f"{self._remedy(table, group, names)}{also}",
         )
 
     def _remedy(self, table: Table, group: tuple[str, ...], names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from es_recsys.sources.field_formats import FieldFormatInference, FieldFormats
 from es_recsys.sources.future_times import FutureTimes
 from es_recsys.sources.input_files import Paths, Progress, as_paths
 from es_recsys.sources.named_formats import resolve_format
+from es_recsys.sources.order_lines import ITEM_COLUMNS
 from es_recsys.sources.read_options import DEFAULT_OPTIONS, ReadOptions
 from es_recsys.sources.rejected_rows import RejectedRows
 from es_recsys.sources.tables import open_tables
@@ -106,4 +107,6 @@ def _event_columns(options: ReadOptions) -> ColumnMapping:
     required: tuple[tuple[str, ...], ...] = (("event_type",), _ACTOR_FIELDS)
     if options.timestamps:
         required = (*required, ("timestamp",))
-    return ColumnMapping(EVENT_FIELDS, options.columns, options.constants, required)
+    return ColumnMapping(
+        EVENT_FIELDS, options.columns, options.constants, required, in_header=(("item_id", "query"),), stand_ins=ITEM_COLUMNS
+    )

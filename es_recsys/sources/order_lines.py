@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from es_recsys.sources.column_mapping import get_path
 from es_recsys.sources.python_literals import parse_json_or_python
 
-__all__ = ["OrderLine", "find_line_items", "order_line_id", "order_lines_of"]
+__all__ = ["ITEM_COLUMNS", "OrderLine", "find_line_items", "order_line_id", "order_lines_of"]
 
 _LIST_KEYS = "items products item_ids product_ids line_items order_lines order_items contents content_ids"
 _PREFIXES = (
@@ -17,6 +17,8 @@ _PREFIXES = (
 )
 _LIST_PATHS = tuple(prefix + key for key in _LIST_KEYS.split() for prefix in ("", *_PREFIXES.split()))
 _ITEM_PATHS = tuple(prefix + key for prefix in _PREFIXES.split() for key in ("item_id", "product_id", "sku"))
+ITEM_COLUMNS = frozenset(path.split(".")[0] for path in (*_LIST_PATHS, *_ITEM_PATHS))
+"""Columns in which an event may have its items without an `item_id`."""
 _ID_KEYS = ("item_id", "product_id", "object_id", "content_id", "id", "sku", "variant_id", "asin")
 _QUANTITY_KEYS = ("quantity", "qty", "count", "units")
 _UBI_OBJECT = "event_attributes.object"

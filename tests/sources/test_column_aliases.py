@@ -220,6 +220,27 @@ def test_ratings_without_times_are_told_what_to_say(tmp_path: Path) -> None:
     assert "--no-timestamps" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [
+        ("Customer,Ware,What,When", ["event_type", "timestamp", "item_id or query"]),
+        ("Customer,Ware,action,time", ["item_id or query"]),
+        ("What,action,time", ["user_id or session_id", "item_id or query"]),
+    ],
+)
+def test_all_columns_that_are_missing_are_told_at_once(tmp_path: Path, header: str, missing: list[str]) -> None:
+    with pytest.raises(InputError, match=f"no column {missing[0]}; it has") as caught:
+        events(tmp_path / "f.csv", f"{header}\n" + ",".join("x" * 4)[: 2 * header.count(",") + 1] + "\n")
+    assert caught.value.remedy.endswith(f"Missing too: {', '.join(missing[1:])}.") == (len(missing) > 1)
+
+
+@pytest.mark.parametrize("column", ["items", "properties.product_id", "query"])
+def test_an_event_needs_no_item_id_where_its_items_or_words_stand_elsewhere(tmp_path: Path, column: str) -> None:
+    kind = "search" if column == "query" else "purchase"
+    [event], _ = events(tmp_path / "f.csv", f"user_id,event_type,timestamp,{column}\nu,{kind},2026-01-01,shoes\n")
+    assert "shoes" in (event.item_id, event.query)
+
+
 def test_the_merchant_s_own_categories_come_before_a_taxonomy(tmp_path: Path) -> None:
     [item], _ = items(tmp_path / "f.tsv", "id\tgoogle_product_category\tproduct_type\n1\tHome > Tables\tA > B\n")
     assert item.categories == ("A", "B")
