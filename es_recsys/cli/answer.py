@@ -15,6 +15,7 @@ from es_recsys.counting import counted
 from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
+    from es_recsys.client import Client
     from es_recsys.jobs.batch import BatchReport
     from es_recsys.jobs.ready_lists import ReadyListReport
     from es_recsys.query import Answer
@@ -68,6 +69,11 @@ def _show(answer: Answer, as_json: bool, explain: bool) -> None:
         say(f"The order is Elasticsearch's own: {answer.unranked}.")
 
 
+def _is_unknown(client: Client, user: str | None, session: str | None) -> bool:
+    """Return whether a user is named, and no session, of whom no events are stored."""
+    return user is not None and session is None and not client.get_user_profile(user).counts
+
+
 @with_settings
 def search(
     settings: Settings,
@@ -118,7 +124,10 @@ def search(
             explain=explain,
             facets=facets,
         )
+        unknown = not json and _is_unknown(client, user, session)
     _show(answer, json, explain)
+    if unknown:
+        say("No events of this user are stored: this is the answer for everybody.")
 
 
 @with_settings
@@ -158,7 +167,10 @@ def recommend(
             repeat=repeat,
             explain=explain,
         )
+        unknown = not json and _is_unknown(client, user, session)
     _show(answer, json, explain)
+    if unknown:
+        say("No events of this user are stored" + ("." if repeat else ": these are popular and new."))
 
 
 @with_settings
@@ -219,6 +231,11 @@ def bought_together(
             explain=explain,
         )
     _show(answer, json, explain)
+    if not (answer.hits or json):
+        say(
+            "Too few orders have it with another item."
+            + ("" if relaxed else " --relaxed counts also what one user bought within 30 days.")
+        )
 
 
 @with_settings

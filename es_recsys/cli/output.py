@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from es_recsys.cli.printing import say, table
@@ -20,8 +21,11 @@ def parts(hit: Hit, most: int = 4) -> str:
     return "  ".join(f"{name} {value:.3f}" for name, value in largest if round(value, 3))
 
 
-def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None) -> None:
-    """Print the hits as a table, and the facets under it."""
+_NAMES = {"bought_together": "bought together", "buy_again": "bought again"}
+
+
+def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | None = None, name: str | None = None) -> None:
+    """Print the hits as a table, and the facets under it. name: what the answer is called, unless it is as its kind is."""
     titles = titles or {}
     grouped = any(hit.group_id is not None for hit in answer.hits)
     figures = list(dict.fromkeys(name for hit in answer.hits for name in hit.rule))
@@ -35,14 +39,18 @@ def show_answer(answer: Answer, *, explain: bool, titles: Mapping[str, str] | No
             row += [parts(hit), ", ".join(titles.get(i, i) for i in hit.because)]
         rows.append(row)
     total = answer.ranking.total
-    head = f"{answer.kind}: {counted(len(rows), 'hit', 'hits')}" + (f" of {total:,}" if total is not None else "")
+    head = f"{name or _NAMES.get(answer.kind, answer.kind)}: {counted(len(rows), 'hit', 'hits')}" + (
+        f" of {total:,}" if total is not None else ""
+    )
     head = f"{head}, {answer.took_ms:.0f} ms"
     if rows:
         table(head, columns, rows, right=("", "score", *figures))
     else:
         say(head)
-    for name, counts in answer.ranking.facets.items():
-        say(f"{name}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
+    if answer.kind == "recommend" and any(after.score > before.score for before, after in pairwise(answer.hits)):
+        say("Scores may rise: each of the user's interests has ranks of its own.")
+    for field, counts in answer.ranking.facets.items():
+        say(f"{field}: " + ", ".join(f"{value} ({count})" for value, count in counts.items()))
     if answer.unknown:
         say(f"Unknown ids, left out: {', '.join(answer.unknown[:20])}" + (" and others" if len(answer.unknown) > 20 else ""))
     if answer.ranking.suggestion is not None:

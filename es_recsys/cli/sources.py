@@ -39,7 +39,7 @@ __all__ = [
 PANEL = "From an index or a database"
 _OTHERS = "an index with --from-index, or a table with --from-sql and --table"
 
-Files = Annotated[list[Path] | None, typer.Argument(help="JSON, CSV or Parquet files; .gz too.")]
+Files = Annotated[list[Path] | None, typer.Argument(help="JSON, CSV, XML or Parquet files; .gz too.")]
 FromIndex = Annotated[
     str | None, typer.Option(help="Read an index, alias or pattern of an Elasticsearch instead.", rich_help_panel=PANEL)
 ]

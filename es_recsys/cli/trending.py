@@ -38,7 +38,10 @@ def trending(
         return
     from es_recsys.cli.output import show_answer
 
-    show_answer(answer, explain=False)
+    show_answer(answer, explain=False, name="trending")
+    if not answer.hits:
+        time = "hour" if hours == 1.0 else f"{hours:g} hours"
+        say(f"Nothing was done more than usual in the last {time}; --hours takes a longer time.")
 
 
 @with_settings

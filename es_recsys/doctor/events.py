@@ -61,7 +61,7 @@ def _check_events(work: Workspace) -> Iterator[Check]:
 def _describe_users(work: Workspace) -> str:
     with work.translating_errors():
         work.confirm_key(read_metadata(work.es, work.settings.index))
-    return "The secret that is set is the store's."
+    return "The user secret is the one that the store was made with."
 
 
 def _describe_events(work: Workspace) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from es_recsys.counting import counted
 from es_recsys.doctor.check import Check, run_check
 from es_recsys.doctor.encoder_fingerprints import audio_fingerprint, image_fingerprint, text_fingerprint
 from es_recsys.engine.connect import address_of, translate_error
@@ -154,16 +155,16 @@ def _check_tuned_settings(folder: Path) -> Iterator[Check]:
 def _describe_model(folder: Path, name: str) -> str:
     from es_recsys.models import load_models
 
-    return f"{len(load_models(folder, (name,))[name].item_ids):,} items, in {folder / name}."
+    return f"{counted(len(load_models(folder, (name,))[name].item_ids), 'item', 'items')}, in {folder / name}."
 
 
 def _describe_segments(folder: Path) -> str:
     from es_recsys.models.segments import Segments
 
-    return f"{len(Segments.load(folder).profiles):,} segments, in {folder}."
+    return f"{counted(len(Segments.load(folder).profiles), 'segment', 'segments')}, in {folder}."
 
 
 def _describe_popularity(folder: Path) -> str:
     from es_recsys.models import Popularity
 
-    return f"{len(Popularity.load(folder).item_ids):,} items, in {folder}."
+    return f"{counted(len(Popularity.load(folder).item_ids), 'item', 'items')}, in {folder}."

@@ -108,6 +108,17 @@ def test_answers_for_people(store: Settings, run: Run) -> None:
     assert "rank: 2 hits" in run("rank", "p0001", "p0002").out
 
 
+def test_a_user_of_whom_nothing_is_known_and_an_empty_answer_are_told(store: Settings, run: Run) -> None:
+    assert "No events of this user are stored: these are popular and new." in run("recommend", "--user", "nobody").out
+    assert (
+        "No events of this user are stored: this is the answer for everybody." in run("search", "shoes", "--user", "nobody").out
+    )
+    for known in (run("recommend", "--user", "u0001"), run("search", "shoes"), run("recommend", "--user", "x", "--json")):
+        assert "No events of this user" not in known.out
+    done = run("trending", "--hours", 0.001)
+    assert "trending: 0 hits" in done.out and "in the last 0.001 hours; --hours takes a longer time" in done.out
+
+
 def test_batch_recommend_keeps_order_and_echoes(store: Settings, run: Run, write: Callable[..., Path], tmp_path: Path) -> None:
     questions: list[dict[str, Any]] = [{"user_id": f"u{n:04d}"} for n in range(1, 41)]
     questions[3] = {"user_id": "with-history", "history": ["p0001", "p0002", "no-such-item"]}
