@@ -20,6 +20,7 @@ from es_recsys.cli.init import SCENARIOS, scenario_file
 from es_recsys.cli.options import before_command
 from es_recsys.cli.printing import say, show_report, table
 from es_recsys.cli.progress_bar import progress
+from es_recsys.errors import InputError
 
 if TYPE_CHECKING:
     from es_recsys.client import Client
@@ -36,8 +37,8 @@ _SHOWN = 6
 def demo(
     context: typer.Context,
     serve: Annotated[bool, typer.Option("--serve", help="Serve the store over HTTP afterwards, until Ctrl-C.")] = False,
-    items: Annotated[int, typer.Option(min=200, help="Number of products.")] = 2_000,
-    shoppers: Annotated[int, typer.Option(min=50, help="Number of shoppers.")] = 500,
+    items: Annotated[int | None, typer.Option(min=200, help="Number of products of the shop (default: 2000).")] = None,
+    shoppers: Annotated[int | None, typer.Option(min=50, help="Number of shoppers of the shop (default: 500).")] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same store.")] = 7,
     scenario: Annotated[str, typer.Option(help=f"What the store is like: {', '.join(SCENARIOS)}.")] = "shop",
     url: Annotated[
@@ -51,6 +52,8 @@ def demo(
     if scenario != "shop":
         from es_recsys.cli.feed_demo import show_feed
 
+        if items is not None or shoppers is not None:
+            raise InputError(f"The sample feed of {scenario!r} has one size.", "Leave out --items and --shoppers.")
     with _folder() as folder:
         settings = _settings(url or before_command(context).get("url"), folder, scenario)
         started = time.monotonic()
@@ -63,7 +66,7 @@ def demo(
                     if serve:
                         _serve(client, reader, reader, {"categories": topic})
                     return
-                store = sample_store(seed=seed, items=items, users=shoppers, end=datetime.now(UTC))
+                store = sample_store(seed=seed, items=items or 2_000, users=shoppers or 500, end=datetime.now(UTC))
                 _load(client, store, folder)
                 _show(client, store)
                 if serve:

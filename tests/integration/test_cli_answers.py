@@ -273,6 +273,7 @@ def test_tune_search_on_a_few_judgments(store: Settings, run: Run, sample: Sampl
         (["index", "swap", "--index", "nosuchstore"], 4, "nosuchstore"),
         (["index", "swap", "4711"], 4, "4711"),
         (["items", "delete", "i1", "--index", "nosuchstore"], 4, "nosuchstore"),
+        (["demo", "--scenario", "news", "--items", "300"], 2, "--items"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
 )
