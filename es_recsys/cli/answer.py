@@ -171,6 +171,8 @@ def recommend(
     _show(answer, json, explain)
     if unknown:
         say("No events of this user are stored" + ("." if repeat else ": these are popular and new."))
+    elif repeat and not (answer.hits or json):
+        say("Nothing is known that this user buys again.")
 
 
 @with_settings

@@ -74,10 +74,8 @@ class CleaningReport:
         """Yield what counts, each reason with its remedy, and the rules that are suspended."""
         aside = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason.items()) or "none"
         sessions = "" if self.sessions is None else f", {counted(self.sessions, 'session', 'sessions')}"
-        yield (
-            f"{self.kept:,} of {counted(self.events, 'event', 'events')} count, of {self.actors:,} users and anonymous visitors"
-            f"{sessions}; set aside: {aside}"
-        )
+        actors = counted(self.actors, "user or anonymous visitor", "users and anonymous visitors")
+        yield f"{self.kept:,} of {counted(self.events, 'event', 'events')} count, of {actors}{sessions}; set aside: {aside}"
         for reason, count in self.by_reason.items():
             yield self._why(reason, count)
         for rule in self.suspended:

@@ -207,8 +207,8 @@ def select(
             choice = _choose(data, rng, seed, partial(TrialTime.of, began=began, seconds=budget), notes, attempts, spec)
         else:
             notes.say(
-                f"{positive:,} events of {active:,} users are too few to try settings on "
-                f"(it takes {_MIN_EVENTS} of {FEWEST}): defaults."
+                f"{counted(positive, 'event', 'events')} of {counted(active, 'user', 'users')} are too few to tune on "
+                f"({_MIN_EVENTS} events of {FEWEST} users are needed): the default settings are taken."
             )
     if choice is None:
         notes.figures["holdout"] = "none"

@@ -35,6 +35,11 @@ def reasons(store: EventStore, user: str = "u1") -> list[str | None]:
     return [row.quarantine for row in store.rows(user)]
 
 
+def test_the_report_of_one_event_has_words_for_one() -> None:
+    first = next(CleaningReport(events=1, kept=1, actors=1, sessions=1).lines())
+    assert first == "1 of 1 event count, of 1 user or anonymous visitor, 1 session; set aside: none"
+
+
 def test_an_empty_store(store: EventStore) -> None:
     assert clean(store, {"a"}, NOW).report == CleaningReport(events=0, kept=0, actors=0, sessions=0)
 

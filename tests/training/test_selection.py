@@ -192,7 +192,8 @@ def test_long_trainings_are_shown_as_they_go(interactions: Make) -> None:
 def test_too_little_data_gets_defaults_and_says_so(interactions: Make) -> None:
     data = interactions({f"u{user}": ["a", "b", "c", "d"][user % 2 :] for user in range(12)})
     selection = chosen(data)
-    assert "42 events of 12 users are too few to try settings on (it takes 200 of 50): defaults." in selection.report.lines
+    line = "42 events of 12 users are too few to tune on (200 events of 50 users are needed): the default settings are taken."
+    assert line in selection.report.lines
     assert selection.report.figures["holdout"] == "none"
     covisitation, als, weights = small_store_defaults(data)
     assert covisitation_of(selection).config == covisitation and dict(selection.weights) == weights
