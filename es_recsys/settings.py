@@ -6,9 +6,11 @@ The environment wins over the file, arguments win over both.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from es_recsys.errors import InputError
 from es_recsys.private import make_folder
-from es_recsys.renamed import RETRIEVERS, current_arguments, current_keys, warn_renamed
+from es_recsys.renamed import ARGUMENTS, RETRIEVERS, current_arguments, current_keys, warn_renamed
 
 __all__ = [
     "EncoderSettings",
@@ -29,6 +31,9 @@ __all__ = [
     "Settings",
     "load_settings",
 ]
+
+_NEAR = 0.7
+"""Share of letters in order (difflib) from which a name is taken to be another, misspelt."""
 
 _STORE_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
@@ -173,7 +178,12 @@ class SearchSettings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _present_names(cls, values: Any) -> Any:
-        return current_arguments(values) if isinstance(values, dict) else values
+        if not isinstance(values, dict):
+            return values
+        # An old name of an argument that is no setting is no old name of a setting.
+        renamed = {name: value for name, value in values.items() if ARGUMENTS.get(name) in cls.model_fields}
+        others = {name: value for name, value in values.items() if name not in renamed}
+        return {**current_arguments(renamed), **others}
 
 
 class ProfileSettings(BaseModel):
@@ -353,6 +363,36 @@ def _make_key(path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
+def _invalid(place: tuple[str, ...], kind: str, message: str, path: Path) -> InputError:
+    """Return the error of one setting. place: its name, part by part."""
+    name = ".".join(place)
+    wrong = f"Setting {name}: {message.removeprefix('Value error, ')}."
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(place[-1], _names_beside(place), n=1, cutoff=_NEAR)
+        wrong = f"There is no setting {name}." + (f" Did you mean {'.'.join((*place[:-1], *near))}?" if near else "")
+    variable = f"ES_RECSYS_{'__'.join(place).upper()}"
+    return InputError(wrong, f"Mend it in {path}, in {variable} or on the command line.")
+
+
+def _check_environment(path: Path) -> None:
+    """Raise InputError for a variable whose name is nearly that of a setting, as it would be left unread."""
+    prefix = "ES_RECSYS_"
+    for variable in os.environ:
+        name = variable.removeprefix(prefix).partition("__")[0].lower()
+        known = variable == variable.removeprefix(prefix) or name in (*Settings.model_fields, "config")
+        if not known and difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=_NEAR):
+            raise _invalid((name,), "extra_forbidden", "", path)
+
+
+def _names_beside(place: Sequence[str]) -> list[str]:
+    """Return the names of the settings that stand where a setting is, or is missed."""
+    model: Any = Settings
+    for part in place[:-1]:
+        field = model.model_fields.get(part) if hasattr(model, "model_fields") else None
+        model = None if field is None else field.annotation
+    return list(getattr(model, "model_fields", ()))
+
+
 def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
     """Load the settings from the file, the environment and `arguments` (None means not given).
 
@@ -362,6 +402,7 @@ def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
     if named is not None and not named.is_file():
         raise InputError(f"The settings file {named} does not exist.", "Give another with --config or ES_RECSYS_CONFIG.")
     path = named or Path("es_recsys.toml")
+    _check_environment(path)
     given = {name: value for name, value in arguments.items() if value is not None}
 
     class FromFile(Settings):
@@ -381,11 +422,6 @@ def load_settings(config: Path | None = None, **arguments: Any) -> Settings:
         return FromFile(**given)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        wrong = f"There is no setting {name}." if first["type"] == "extra_forbidden" else f"Setting {name}: {first['msg']}."
-        raise InputError(
-            wrong,
-            f"Mend it in {path}, in ES_RECSYS_{name.upper()} or on the command line.",
-        ) from None
+        raise _invalid(tuple(map(str, first["loc"])), first["type"], first["msg"], path) from None
     except ValueError as error:
         raise InputError(f"The settings file {path} is not TOML: {error}.", "Mend the file.") from None
