@@ -235,7 +235,7 @@ def _serve(client: Client, user_id: str, liked_by: str, query: Mapping[str, str]
     try:
         from es_recsys.service.server import bind, serve
     except ModuleNotFoundError:
-        say(f"\nElasticsearch stays up at {client.workspace.address}, store demo. Ctrl-C ends it.")
+        say(f"\nThe store demo is at {client.workspace.address}. Ctrl-C ends the demo and removes the store.")
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(3_600)
@@ -245,7 +245,7 @@ def _serve(client: Client, user_id: str, liked_by: str, query: Mapping[str, str]
     settings = client.settings.model_copy(update={"url": client.workspace.url, "service": service})
     listening = bind(settings, "127.0.0.1", 0)
     address = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    _head(f"Elasticsearch stays up at {client.workspace.address}, and the service at {address}. Ctrl-C ends both")
+    _head(f"The store is at {client.workspace.address}, the service at {address}. Ctrl-C ends the demo and removes the store")
     body = {"query": {"match": dict(query)}, "size": 1}
     item = client.search(body=body, source_index="demo-items", user_id=liked_by).hits[0].item_id
     for title, line in _curl_lines(address, user_id, item, json.dumps(query)):

@@ -232,7 +232,7 @@ class SourceIndex:
         names = self._names()
         near = difflib.get_close_matches(self.name, names, n=3, cutoff=0.5)
         meant = f" Did you mean {' or '.join(near)}?" if near else ""
-        some = f"There are {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}."
+        some = f"There are {', '.join(names[:20])}{' and others' if len(names) > 20 else ''}."
         remedy = some if names and not near else "Name an index, an alias, a data stream or a pattern that is there."
         return InputError(f"There is no index {self.name}.{meant}", remedy)
 

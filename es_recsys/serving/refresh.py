@@ -130,10 +130,9 @@ def refresh_after_items(
         else:
             found, events = clean_events(work)
             if found.flagged or found.lifted:
-                notes.append(
-                    f"{counted(found.lifted, 'event counts', 'events count')} again and {found.flagged:,} no longer, with the"
-                    " items that came and went"
-                )
+                came = f"{counted(found.lifted, 'event counts', 'events count')} again, with the items that came"
+                went = f"{counted(found.flagged, 'event counts', 'events count')} no longer, with the items that went"
+                notes.append("; ".join([came] * bool(found.lifted) + [went] * bool(found.flagged)))
         if regrouped and not notes:
             notes.append("Events count for the products that their items are variants of now")
         if store.progress.get("counted") != [store.log_position().change, grouping_version(metadata)]:

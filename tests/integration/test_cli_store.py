@@ -193,11 +193,14 @@ def test_events_of_unknown_items_are_set_aside_until_the_items_come(
     assert report["cleaning"]["kept"] == 1
     assert report["cleaning"]["set_aside"] == {"unknown_item": 1}
     assert ids_of(run("recommend", "--json").json) == ["i1"]
-    assert "1 event counts again" in run("items", "load", write("more.jsonl", things(2))).out
+    loaded = run("items", "load", write("more.jsonl", things(2))).out
+    assert "1 event counts again, with the items that came" in loaded and "no longer" not in loaded
     popular = run("recommend", "--json").json
     assert sorted(ids_of(popular)) == ["i1", "i2"]
     assert all(hit["parts"]["popularity"] > 0 for hit in popular["hits"])
     assert run("profile", "show", "a", "--json").json["counts"] == {"view": 2}
+    deleted = run("items", "delete", "i2").out
+    assert "1 event counts no longer, with the items that went" in deleted and "again" not in deleted
 
 
 def test_events_without_timestamps_in_an_empty_store(empty: Settings, run: Run, tmp_path: Path) -> None:

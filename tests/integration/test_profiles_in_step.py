@@ -193,7 +193,7 @@ def test_events_on_items_that_are_removed_count_no_longer(client: Client) -> Non
     assert {"i1", "i2", "i3"} <= dict(client.workspace.snapshots.latest().popularity).keys()
     report = client.delete_items(["i1", "i3", "never"])
     assert (report.removed, report.unchanged) == (2, 1)
-    assert any("2 no longer" in note for note in report.notes)
+    assert any("2 events count no longer" in note for note in report.notes)
     assert count_outdated_profiles(client.workspace, client.workspace.snapshots.latest()) == 0
     assert [client.get_user_profile(user).seen for user in ("u1", "u2")] == [{"i2"}, set()]
     assert not {"i1", "i3"} & dict(client.workspace.snapshots.latest().popularity).keys()
