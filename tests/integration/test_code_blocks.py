@@ -28,6 +28,8 @@ TRANSLATED = set(ROOT.glob("docs/zh/**/*.md"))
 FILES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(set(ROOT.glob("docs/**/*.md")) - TRANSLATED)]
 PAGES = {str(path.relative_to(ROOT)): blocks_of(path, str(path.relative_to(ROOT))) for path in FILES}
 RUN = {name: [block for block in blocks if block.language in RUNNABLE and block.reason is None] for name, blocks in PAGES.items()}
+# Items that the pages name.
+NAMED = [Item(item_id=item_id, title=f"Running shoes {item_id}", price=19) for item_id in ("i1", "i7")]
 # The others evaluate, tune and train again and again: nightly.
 LONG = ("README.md", "docs/existing-index.md", "docs/operations.md")
 _COMMAND = re.compile(r"^(\$ )?(es-recsys|curl|pip|make|export|python3?) ", re.MULTILINE)
@@ -58,7 +60,8 @@ def world(
         port = str(free.getsockname()[1])
     names = {
         "shop": f"{ours}shop", "products": f"{ours}products", "ubi_events": f"{ours}_ubi_events", "orders": "orders",
-        "https://search.example.org:9200": es_url, "localhost:8000": f"127.0.0.1:{port}",
+        "https://search.example.org:9200": es_url,
+        "localhost:8000/products": f"127.0.0.1:{port}/{ours}products", "localhost:8000": f"127.0.0.1:{port}",
         "http://127.0.0.1:8000": f"http://127.0.0.1:{port}", "8000": port,
     }  # fmt: skip
     write_files(sample, folder)
@@ -77,8 +80,8 @@ def world(
         with Client(settings=None) as client:
             client.insert_items(sample.items)
             client.put_events(sample.events)
-            client.insert_items([Item(item_id=item_id, title=f"Running shoes {item_id}", price=19) for item_id in ("i1", "i7")])
-            client.put_events([Event(event_type="purchase", user_id="u1", item_id=item_id) for item_id in ("i1", "i7")])
+            client.insert_items(NAMED)
+            client.put_events([Event(event_type="purchase", user_id="u1", item_id=item.item_id) for item in NAMED])
             client.train(["covisitation"])
         yield Reader(folder, names)
     delete_indices(es, ours)
@@ -108,7 +111,7 @@ def write_indices(sample: SampleStore, es: Elasticsearch, names: dict[str, str])
     """An application's own index, and events as the UBI plugins write them."""
     properties = {"name": {"type": "text"}, "price": {"type": "double"}, "maker": {"type": "keyword"}}
     es.indices.create(index=names["products"], mappings={"properties": properties})
-    for item in sample.items[:100]:
+    for item in (*sample.items[:100], *NAMED):
         es.index(
             index=names["products"], id=item.item_id, document={"name": item.title, "price": item.price, "maker": item.brand}
         )
