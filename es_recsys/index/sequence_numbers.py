@@ -7,10 +7,12 @@ done; a write in progress has a higher one, so that reading from a checkpoint on
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from elasticsearch import Elasticsearch
+from elasticsearch import ApiError, Elasticsearch
 
+from es_recsys.errors import EngineError
 from es_recsys.index.fetch import scan
 from es_recsys.index_metadata import IndexState
 
@@ -27,9 +29,22 @@ def checkpoints(client: Elasticsearch, index: str) -> Checkpoints:
     return index_state(client, index).checkpoints
 
 
-def index_state(client: Elasticsearch, index: str) -> IndexState:
-    """Return which index it is, and the local checkpoint of each shard."""
-    stats = client.indices.stats(index=index, metric="docs", level="shards")["indices"][index]
+def index_state(client: Elasticsearch, index: str, wait_s: float = 5.0) -> IndexState:
+    """Return which index it is, and the local checkpoint of each shard.
+
+    wait_s: for how long an index is waited for that a node which has just started does not have open yet. Raises EngineError
+    where it is not open then.
+    """
+    stats = _stats(client, index)
+    if stats is None:
+        with suppress(ApiError):  # 408: not open in time
+            client.cluster.health(index=index, wait_for_status="yellow", timeout=f"{wait_s * 1000:.0f}ms")
+        stats = _stats(client, index)
+    if stats is None:
+        raise EngineError(
+            f"The index {index} has no shard that is open.",
+            "Wait a moment where the node has just started; else look at GET _cluster/allocation/explain.",
+        )
     numbers = {
         int(shard): int(part["seq_no"]["local_checkpoint"])
         for shard, parts in stats["shards"].items()
@@ -37,6 +52,11 @@ def index_state(client: Elasticsearch, index: str) -> IndexState:
         if part["routing"]["primary"]
     }
     return IndexState(index, str(stats["uuid"]), numbers)
+
+
+def _stats(client: Elasticsearch, index: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = client.indices.stats(index=index, metric="docs", level="shards")["indices"].get(index)
+    return found
 
 
 def hits_since(
