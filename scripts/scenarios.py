@@ -1,11 +1,12 @@
 """What personal answers gain over neutral and popular ones in each scenario, with intervals, and a picture of it.
 
-A sample feed or shop is made as if it went on for some hours: the store knows what was before now, and what the same people open
-afterwards, of the items that are there, is to be found. The settings are those of `es-recsys init --scenario`, the models those
-that `train` chooses; pictures are left out. NDCG@10 of `recommend`, of the same without the user, and of what was opened most in
-the last day; 95 % intervals by bootstrap over people, differences paired. What loading, training and an answer take is told, too.
+Sample feeds or shops are made as if they went on for some hours: the store knows what was before now, and what the same people
+open afterwards, of the items that are there, is to be found. The settings are those of `es-recsys init --scenario`, the models
+those that `train` chooses; pictures are left out. NDCG@10 of `recommend`, of the same without the user, and of what was opened
+most in the last day, of the people of all feeds; 95 % intervals by bootstrap over feeds, which differ more than people do,
+differences paired. What loading, training and an answer take is told, too.
 
-python scripts/scenarios.py news social shop [--readers 300] [--items 800] [--budget 120] [--draw docs/scenarios]
+python scripts/scenarios.py news social shop [--feeds 8] [--readers 300] [--items 800] [--budget 120] [--draw docs/scenarios]
 python scripts/scenarios.py social news --half-lives
 """
 
@@ -30,19 +31,23 @@ from es_recsys.sample import sample_store
 from es_recsys.sample.feed import feed
 from es_recsys.serving.refresh import refresh_after_events
 from es_recsys.settings import load_settings
+from es_recsys.training.train import train
 
+Values = np.ndarray[tuple[int], np.dtype[np.float64]]
 AHEAD = {"news": timedelta(hours=12), "social": timedelta(days=2), "shop": timedelta(days=5)}
 OPENED = frozenset({"view", "click", "cart", "purchase"})
 
 
-def made(scenario: str, items: int, readers: int, now: datetime) -> tuple[list[Item], list[Event], dict[str, set[str]]]:
+def made(
+    scenario: str, items: int, readers: int, now: datetime, seed: int = 7
+) -> tuple[list[Item], list[Event], dict[str, set[str]]]:
     """The items and events until now, and what each person opens afterwards of items that they haven't opened before."""
     end = now + AHEAD[scenario]
     if scenario == "shop":
-        store = sample_store(items=items, users=readers, end=end)
+        store = sample_store(seed, items=items, users=readers, end=end)
         everything, events = store.items, store.events
     else:
-        found = feed(scenario, items=items, readers=readers, end=end)
+        found = feed(scenario, seed, items=items, readers=readers, end=end)
         everything, events = found.items, found.events
     there = [item.model_copy(update={"image": None}) for item in everything if item.created_at and item.created_at <= now]
     known = {item.item_id for item in there if item.expires_at is None or item.expires_at > end}
@@ -81,7 +86,7 @@ def half_lives(scenario: str, items: int, readers: int) -> None:
     show(f"{scenario}: a list for all, by its half-life", ["", "NDCG@10 [95 %]"], rows)
 
 
-def _ndcg(lists: Sequence[Sequence[str]], wanted: Sequence[Collection[str]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _ndcg(lists: Sequence[Sequence[str]], wanted: Sequence[Collection[str]]) -> Values:
     codes: dict[str, int] = {}
 
     def encoded(rows: Sequence[Collection[str]]) -> list[np.ndarray[tuple[int], np.dtype[np.int64]]]:
@@ -90,8 +95,8 @@ def _ndcg(lists: Sequence[Sequence[str]], wanted: Sequence[Collection[str]]) -> 
     return ndcg(encoded(lists), encoded([sorted(one) for one in wanted]), 10)
 
 
-def measured(client: Client, past: Sequence[Event], targets: Mapping[str, set[str]], now: datetime) -> dict[str, Estimate]:
-    """NDCG@10 of each way to answer, and the differences."""
+def measured(client: Client, past: Sequence[Event], targets: Mapping[str, set[str]], now: datetime) -> dict[str, Values]:
+    """NDCG@10 of each way to answer, of each person."""
     since = now - timedelta(days=1)
     recent = [one for one in past if one.event_type in OPENED and one.timestamp and one.timestamp >= since]
     counts = Counter(one.item_id for one in recent)
@@ -106,12 +111,35 @@ def measured(client: Client, past: Sequence[Event], targets: Mapping[str, set[st
         lists["neutral"].append([hit.item_id for hit in client.recommend(user, n=10, personalization=0.0).hits])
         profile = client.get_user_profile(user)
         lists["popular"].append([item for item in popular if item and item not in profile.seen][:10])
-    values = {name: _ndcg(rows, [targets[user] for user in people]) for name, rows in lists.items()}
-    rng = np.random.default_rng(0)
-    found = {name: bootstrap(own, rng) for name, own in values.items()}
-    found |= {f"personal - {name}": bootstrap(values["personal"] - values[name], rng) for name in ("neutral", "popular")}
     print(f"{np.median(took) * 1_000:.0f} ms an answer in the middle, {busy()}")
-    return found
+    return {name: _ndcg(rows, [targets[user] for user in people]) for name, rows in lists.items()}
+
+
+def one_feed(scenario: str, seed: int, given: argparse.Namespace) -> dict[str, Values]:
+    """What `measured` returns of one feed."""
+    now, settings = datetime.now(UTC), load_settings(scenario_file(scenario))
+    options = {"search": settings.search, "profiles": settings.profiles, "encoders": {"image": "none"}}
+    items, past, targets = made(scenario, given.items, given.readers, now, seed)
+    with own_store(f"scenario_{scenario}", **options) as client:
+        print(f"{scenario}: {len(items):,} items, {len(past):,} events, {len(targets):,} people; {machine(client)}")
+        loading = timed(client.insert_items, items), timed(_load_events, client, past)
+        began = time.perf_counter()
+        # Nobody searches here.
+        report = train(client.workspace, budget=given.budget, searches=False)
+        print(f"items {loading[0]:.1f} s, events {loading[1]:.1f} s, training {time.perf_counter() - began:.1f} s")
+        print("\n".join(report.lines()), flush=True)
+        values = measured(client, past, targets, now)
+    print(", ".join(f"{name} {own.mean():.4f}" for name, own in values.items()), flush=True)
+    return values
+
+
+def over_feeds(feeds: Sequence[Mapping[str, Values]]) -> dict[str, Estimate]:
+    """NDCG@10 of each way to answer, and the differences."""
+    values = {name: np.concatenate([each[name] for each in feeds]) for name in feeds[0]}
+    values |= {f"personal - {name}": values["personal"] - values[name] for name in ("neutral", "popular")}
+    of_feed = [f"{number}" for number, each in enumerate(feeds) for _ in each["personal"]]
+    rng = np.random.default_rng(0)
+    return {name: bootstrap(own, rng, groups=of_feed if len(feeds) > 1 else None) for name, own in values.items()}
 
 
 def draw(scenario: str, found: Mapping[str, Estimate], folder: Path) -> None:
@@ -136,6 +164,7 @@ def draw(scenario: str, found: Mapping[str, Estimate], folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scenarios", nargs="*", default=list(SCENARIOS))
+    parser.add_argument("--feeds", type=int, default=8)
     parser.add_argument("--readers", type=int, default=300)
     parser.add_argument("--items", type=int, default=800)
     parser.add_argument("--budget", type=float, default=120.0, help="seconds of processor time to try settings in")
@@ -146,18 +175,7 @@ def main() -> None:
         if given.half_lives:
             half_lives(scenario, given.items, given.readers)
             continue
-        now = datetime.now(UTC)
-        settings = load_settings(scenario_file(scenario))
-        options = {"search": settings.search, "profiles": settings.profiles, "encoders": {"image": "none"}}
-        items, past, targets = made(scenario, given.items, given.readers, now)
-        with own_store(f"scenario_{scenario}", **options) as client:
-            print(f"{scenario}: {len(items):,} items, {len(past):,} events, {len(targets):,} people; {machine(client)}")
-            loading = timed(client.insert_items, items), timed(_load_events, client, past)
-            began = time.perf_counter()
-            report = client.train(budget=given.budget)
-            print(f"items {loading[0]:.1f} s, events {loading[1]:.1f} s, training {time.perf_counter() - began:.1f} s")
-            print("\n".join(report.lines()))
-            found = measured(client, past, targets, now)
+        found = over_feeds([one_feed(scenario, seed, given) for seed in range(1, given.feeds + 1)])
         show(scenario, ["", "NDCG@10 [95 %]"], [[name, str(one)] for name, one in found.items()])
         if given.draw:
             draw(scenario, found, given.draw)

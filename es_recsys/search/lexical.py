@@ -7,6 +7,10 @@ lower-cased keyword), `all_text` (title, description and every other text, joine
 `index.analysis`); `codes` (ids and attributes, letters and digits alone) and `item_id`. A field that an index lacks matches
 nothing.
 
+Who asks for a category, a brand, a tag, an author or an attribute by its whole name ("drama", "Ursula K. Le Guin") means all that
+have it. How often its words stand in a text says little then, so what has the name scores nearly alike, above what merely
+mentions it, and what is popular and what the person likes can decide.
+
 A code that was typed or scanned is the most precise query there is. It is any run of the query's words that has a digit and is,
 with nothing but letters and digits, all of a code: "a 1234 b", "A-1234/B" and "A1234B" are one. A number of few digits is one
 only where nothing else is asked for, and weighs less: in "alien 3" the 3 is no id.
@@ -56,6 +60,8 @@ _SHORT_NUMBER_WEIGHT = 0.15
 _MIN_CODE_DIGITS = 3
 _CHARACTERS = re.compile(r"[\u3041-\u3096\u30a1-\u30fa\u3400-\u9fff\uf900-\ufaff]")
 _MIN_PART_DIGITS = 3
+_MAX_NAME_LENGTH = 100
+_NAMES = ("categories", "brand", "tags", "author")
 _MOST_WORDS = "2<67%"
 
 
@@ -94,6 +100,17 @@ def _title_itself(text: str) -> Clause | None:
     """Match titles that are the query and nothing else."""
     whole = _lower(text.strip())
     return {"constant_score": {"filter": {"term": {"title.keyword": whole}}}} if whole else None
+
+
+def _whole_name(text: str) -> Clause | None:
+    """Match items of which the query is a whole category, brand, tag, author or attribute, whatever its case."""
+    whole = text.strip()
+    if not whole or len(whole) > _MAX_NAME_LENGTH:
+        return None
+    names: list[Clause] = [{"term": {field: {"value": whole, "case_insensitive": True}}} for field in _NAMES]
+    if not any(map(str.isdigit, whole)):  # else it may be a code, which weighs by itself
+        names.append({"term": {"codes": whole}})
+    return {"constant_score": {"filter": {"bool": {"should": names}}}}
 
 
 def _typos(text: str, *, mixed: bool = False) -> Clause | None:
@@ -159,6 +176,7 @@ CLAUSES: Mapping[str, Callable[[str], Clause | None]] = MappingProxyType(
         "title.itself": _title_itself,
         "title.typos": _typos,
         "title.all": _every_word,
+        "names.itself": _whole_name,
         "codes": _codes,
         "codes.parts": _parts_of_ids,
         "names.joined": _joined,
@@ -191,6 +209,7 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
         "title.itself": 20.0,
         "title.typos": 0.05,
         "title.all": 0.05,
+        "names.itself": 10.0,
         "codes": 3.0,
         "codes.parts": 0.05,
         "names.joined": 0.3,
@@ -200,16 +219,16 @@ BOOSTS: Mapping[str, float] = MappingProxyType(
     }
 )
 
-ALWAYS_ON = frozenset({"title.itself", "title.all", "codes", "codes.parts", "names.joined", "names.ends"})
+ALWAYS_ON = frozenset({"title.itself", "title.all", "names.itself", "codes", "codes.parts", "names.joined", "names.ends"})
 """Clauses that keep their boost whatever tuning chose: they match where others don't, which judged queries seldom show."""
 
-CONSTANT = frozenset({"title.whole", "title.itself"})
+CONSTANT = frozenset({"title.whole", "title.itself", "names.itself"})
 """Clauses that score their boost, however many words match."""
 
 UNTUNED = ALWAYS_ON | {"title.typos"}
 """Clauses whose boost judged queries can't tune."""
 
-_IN_ALL_TEXT = frozenset({"title", "all_text.pairs", "tags", "categories", "brand", "description"})
+_IN_ALL_TEXT = frozenset({"title", "names.itself", "all_text.pairs", "tags", "categories", "brand", "description"})
 """Clauses whose items `all_text` finds, too; of a store that mixes languages only the title, which has the same stop words."""
 
 

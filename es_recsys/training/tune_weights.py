@@ -80,6 +80,8 @@ _WELL_KNOWN = 1e12
 _SMALLEST_SHARE = 1e-3
 # Share of the titles that a learned order may take from the first place: half of what is allowed, as these are few.
 _MAY_LOSE = 0.0025
+# Searches that the order of personal ones is learned on, more than weights take.
+_LEARNED_ON = 3_000
 _SEED = 7
 
 
@@ -171,15 +173,18 @@ def tune_weights(
     if template is not None:
         adopted_id_field(live, template.source_index)
     for name in (name for name in SITUATIONS if name in situations and (name != "window" or template is not None)):
-        split, titles = questions_of(work, live, name, data, np.random.default_rng(seed), users, targets, template)
+        rng, most = np.random.default_rng(seed), max(users, _LEARNED_ON) if name == "query" else users
+        questions, titles = questions_of(work, live, name, data, rng, most, targets, template)
+        drawn = np.sort(rng.permutation(len(questions))[:users]).tolist()
+        split = replace(questions, queries=tuple(questions.queries[i] for i in drawn))
         if len(split) < fewest:
             notes.append(f"{name}: only {len(split)} queries can be made of the events; it takes {fewest}.")
             continue
         depends = (*_answers_depend_on(work, live, name), *([repr(template)] if name == "window" else ()))
-        digest = data_digest(data, content, name, users, targets, seed, len(titles), depends)
+        digest = data_digest(data, content, name, users, most, targets, seed, len(titles), depends)
         stored = ScoreCache(tuned_path(work.settings, f"weights_{name}").with_suffix(".npz"), f"{split.kind}/{digest}")
         with ExitStack() as stack:
-            held_out = cache(partial(_held_out, stack, work, split, snapshot))
+            held_out = cache(partial(_held_out, stack, work, questions, snapshot))
             answers = stored.get()
             if answers is None:
                 answers = _collected(held_out(), split, titles, snapshot, name, progress)
@@ -203,7 +208,7 @@ def tune_weights(
             found += chosen
             kinds = {kind: table for kind, table in {**live.retriever_weights, **tables}.items() if kind in SEARCH_KINDS}
             if name == "query" and kinds:
-                own, whole_titles = (personal_examples(held_out(), some, kinds) for some in (split.queries, titles))
+                own, whole_titles = (personal_examples(held_out(), some, kinds) for some in (questions.queries, titles))
                 ranking = train_personal_ranking(work, own, whole_titles, int(_MAY_LOSE * len(titles)), seed)
     if not found:
         raise InputError("There are too few events to tune the weights on.", " ".join(notes) or "Load more events.")

@@ -45,13 +45,27 @@ JOINED = {
     }
 }
 ENDS = {"dis_max": {"queries": [{"match": {f"names.{part}": {"query": "red shoe"}}} for part in ("ends", "heads")]}}
-STANDING = [ITSELF, EVERY_WORD, ITEM_ID, JOINED, ENDS]
+NAMES = ["categories", "brand", "tags", "author"]
+NAME = {
+    "constant_score": {
+        "filter": {
+            "bool": {
+                "should": [
+                    *({"term": {name: {"value": "red shoe", "case_insensitive": True}}} for name in NAMES),
+                    {"term": {"codes": "red shoe"}},
+                ]
+            }
+        }
+    }
+}
+STANDING = [ITSELF, EVERY_WORD, NAME, ITEM_ID, JOINED, ENDS]
 WORDS = {
     "bool": {
         "should": [
             {"bool": {"must": [{"match": {"title": {"query": "red shoe"}}}], "boost": 2.0}},
             {"bool": {"must": [ITSELF], "boost": 20.0}},
             {"bool": {"must": [EVERY_WORD], "boost": 0.05}},
+            {"bool": {"must": [NAME], "boost": 10.0}},
             {"bool": {"must": [ITEM_ID], "boost": 3.0}},
             {"bool": {"must": [JOINED], "boost": 0.3}},
             {"bool": {"must": [ENDS], "boost": 0.05}},
@@ -201,10 +215,10 @@ def test_without_a_question_what_may_be_shown_is_counted_and_listed() -> None:
 
 def test_what_answers_a_question_is_counted() -> None:
     guards = {"filter": [FILTER], "must_not": [OUT], "minimum_should_match": 1}
-    found = {"match": {"all_text": {"query": "red shoe"}}}
+    found, standing = {"match": {"all_text": {"query": "red shoe"}}}, [one for one in STANDING if one is not NAME]
     near = {"ids": {"values": ["a", "b"]}}
-    assert counted(search(), [], by_text=True) == counts({**guards, "should": [*STANDING, found]}, 0)
-    assert counted(search(), ["a", "b"], by_text=True) == counts({**guards, "should": [*STANDING, found, near]}, 0)
+    assert counted(search(), [], by_text=True) == counts({**guards, "should": [*standing, found]}, 0)
+    assert counted(search(), ["a", "b"], by_text=True) == counts({**guards, "should": [*standing, found, near]}, 0)
     assert counted(search(), ["a", "b"], by_text=False) == counts({**guards, "should": [MATCHING, near]}, 0)
     assert counted(search(text=""), ["a", "b"], by_text=False) == counts({**guards, "should": [near]}, 0)
     titles = replace(META, text_boosts={"title": 1.0})

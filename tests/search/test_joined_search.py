@@ -19,7 +19,7 @@ POLICY = RankingPolicy(metadata=IndexMetadata(store="shop", version=1))
 
 def mark(request: Request) -> float:
     """A power of two above what the words can score."""
-    constant = BOOSTS["title.whole"] + BOOSTS["title.itself"]
+    constant = BOOSTS["title.whole"] + BOOSTS["title.itself"] + BOOSTS["names.itself"]
     most = 64.0 * (len(request.text.split()) + 1) * (sum(BOOSTS.values()) - constant) + constant
     return float(2.0 ** np.ceil(np.log2(most)))
 
