@@ -79,6 +79,19 @@ JUDGED = {
 }  # fmt: skip
 
 
+NAMED = (
+    Item(
+        item_id="mentions", title="Home and garden, garden and home", description="Home and garden. Sony in the home and garden."
+    ),
+    Item(item_id="category", title="Rake", categories=("Home and Garden",)),
+    Item(item_id="tag", title="Spade", tags=("home and garden",), brand="Sony"),
+    Item(item_id="author", title="The Dispossessed", author="Ursula K. Le Guin"),
+    Item(item_id="attribute", title="Memento", attributes={"director": "Christopher Nolan"}),
+    Item(item_id="about", title="Christopher Nolan and Ursula Le Guin", description="Of Christopher Nolan, by Ursula K. Le Guin"),
+    Item(item_id="itself", title="Sony", description="A name"),
+)
+
+
 @pytest.fixture(scope="module")
 def opened(module_settings: Callable[..., Settings]) -> Iterator[Callable[[str, Sequence[Item]], Ask]]:
     """Opens a store of a language with some items; questions to it are answered with the ids found, best first."""
@@ -203,3 +216,27 @@ def test_tuned_stores_and_stores_of_earlier_releases_answer(es: Elasticsearch, s
     for text in ("running shoes", "a-1234", "the who", "256 gb"):
         assert "error" not in es.search(index=old, query=lexical_query(text)).body
     assert es.search(index=old, query=lexical_query("run")).body["hits"]["total"]["value"] == 1
+
+
+@pytest.fixture(scope="module")
+def names(module_settings: Callable[..., Settings]) -> Iterator[Client]:
+    """Items that have a name, and others that mention it."""
+    with Client(settings=module_settings()) as client:
+        client.insert_items(NAMED)
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("home and garden", {"category", "tag"}),
+        ("HOME AND GARDEN ", {"category", "tag"}),
+        ("ursula k. le guin", {"author"}),
+        ("christopher nolan", {"attribute"}),
+        ("sony", {"itself"}),
+    ],
+)
+def test_what_has_a_whole_name_comes_before_what_mentions_it(names: Client, text: str, first: set[str]) -> None:
+    found = [hit.item_id for hit in names.search(text).hits]
+    assert set(found[: len(first)]) == first
+    assert len(found) > len(first)
