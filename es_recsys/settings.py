@@ -376,11 +376,10 @@ def _invalid(place: tuple[str, ...], kind: str, message: str, path: Path) -> Inp
 
 def _check_environment(path: Path) -> None:
     """Raise InputError for a variable whose name is nearly that of a setting, as it would be left unread."""
-    prefix = "ES_RECSYS_"
-    for variable in os.environ:
-        name = variable.removeprefix(prefix).partition("__")[0].lower()
-        known = variable == variable.removeprefix(prefix) or name in (*Settings.model_fields, "config")
-        if not known and difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=_NEAR):
+    prefix, known = "ES_RECSYS_", {*Settings.model_fields, "config"}
+    given = (variable.removeprefix(prefix) for variable in os.environ if variable.startswith(prefix))
+    for name in (variable.partition("__")[0].lower() for variable in given):
+        if name not in known and difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=_NEAR):
             raise _invalid((name,), "extra_forbidden", "", path)
 
 

@@ -32,13 +32,14 @@ __all__ = ["demo"]
 
 _QUERY = "shoes"
 _SHOWN = 6
+_ITEMS, _SHOPPERS = 2_000, 500
 
 
 def demo(
     context: typer.Context,
     serve: Annotated[bool, typer.Option("--serve", help="Serve the store over HTTP afterwards, until Ctrl-C.")] = False,
-    items: Annotated[int | None, typer.Option(min=200, help="Number of products of the shop (default: 2000).")] = None,
-    shoppers: Annotated[int | None, typer.Option(min=50, help="Number of shoppers of the shop (default: 500).")] = None,
+    items: Annotated[int | None, typer.Option(min=200, help=f"Number of products of the shop (default: {_ITEMS}).")] = None,
+    shoppers: Annotated[int | None, typer.Option(min=50, help=f"Number of shoppers of the shop (default: {_SHOPPERS}).")] = None,
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same store.")] = 7,
     scenario: Annotated[str, typer.Option(help=f"What the store is like: {', '.join(SCENARIOS)}.")] = "shop",
     url: Annotated[
@@ -66,7 +67,7 @@ def demo(
                     if serve:
                         _serve(client, reader, reader, {"categories": topic})
                     return
-                store = sample_store(seed=seed, items=items or 2_000, users=shoppers or 500, end=datetime.now(UTC))
+                store = sample_store(seed=seed, items=items or _ITEMS, users=shoppers or _SHOPPERS, end=datetime.now(UTC))
                 _load(client, store, folder)
                 _show(client, store)
                 if serve:

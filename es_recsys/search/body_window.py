@@ -166,10 +166,9 @@ def window_results(
     retrievers = [each.retriever for each in found]
     largest = retriever_weights(request, user, policy, retrievers)
     weights = damped_weights(request, user, policy, largest, retrievers, list(scores.values()))
-    places = {item_id: place for place, item_id in enumerate(scores)}
     if LEXICAL not in weights:
         weights = {**weights, LEXICAL: 1.0}
-    return RetrievalResults(tuple(found), weights, total=total, products=products, places=places, local=local)
+    return RetrievalResults(tuple(found), weights, total=total, products=products, local=local)
 
 
 def ordered_response(

@@ -141,10 +141,11 @@ def build_candidates(request: Request, user: UserState, policy: RankingPolicy, r
 def _local_scores(
     request: Request, policy: RankingPolicy, results: RetrievalResults, retrievers: Iterable[RetrieverResult], ids: Sequence[str]
 ) -> Mapping[str, NDArray[np.float64]]:
-    """Return what `local_scores` does of the candidates, from what is known by then where it is all there."""
-    places = [results.places.get(item_id, -1) for item_id in ids] if results.places else []
-    if not places or -1 in places:
+    """Return what `local_scores` does of the candidates, from what is known of them by then."""
+    if results.local is None:
         return local_scores(request, policy, {each.retriever.name: each.query for each in retrievers}, ids)
+    place = {item_id: row for row, item_id in enumerate(results.retrievers[0].scores)}
+    places = [place[item_id] for item_id in ids]
     return {name: scores[places] for name, scores in results.local.items()}
 
 

@@ -60,7 +60,7 @@ class RetrievalResults:
     nothing recommends them, newest first, the same for every page. products: item id -> product, of items that are variants.
     joined: what a joined search found. rest: item id -> BM25 of the matches that other retrievers found, None where these were
     not asked. seq_no: item id -> number of the write that either of the two found. local: what
-    `local_scores` says of items, where that was asked by then; places: item id -> its place there.
+    `local_scores` says of the hits of the first retriever, in their order, which are all candidates; None where it wasn't asked.
     """
 
     retrievers: tuple[RetrieverResult, ...]
@@ -75,8 +75,7 @@ class RetrievalResults:
     joined: JoinedHits | None = None
     rest: Mapping[str, float] | None = None
     seq_no: Mapping[str, int] = field(default_factory=dict)
-    places: Mapping[str, int] = field(default_factory=dict)
-    local: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    local: Mapping[str, NDArray[np.float64]] | None = None
 
     @property
     def text_finds_nothing(self) -> bool:
