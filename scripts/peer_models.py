@@ -27,13 +27,13 @@ LENGTHS = {"gowalla": 20, "beauty": 10}
 Lists = list[list[str]]
 
 
-class Asked(Protocol):
+class Recommender(Protocol):
     """A trained model. users: places in `Interactions.user_ids`."""
 
     def __call__(self, users: NDArray[np.int64], n: int) -> Lists: ...
 
 
-Train = Callable[[Interactions, Mapping[str, Any]], Asked]
+Train = Callable[[Interactions, Mapping[str, Any]], Recommender]
 Space = Callable[[bool], Mapping[str, Sequence[Any]]]
 
 
@@ -94,7 +94,7 @@ def named(data: Interactions, rows: NDArray[np.integer[Any]]) -> Lists:
 def implicit_factors(make: Callable[[Mapping[str, Any]], Any]) -> Train:
     """A factor model of implicit, on weights as its guide has them (BM25), or plain ones."""
 
-    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Recommender:
         from implicit.nearest_neighbours import bm25_weight
 
         settings = dict(settings)
@@ -122,7 +122,7 @@ def _als(settings: Mapping[str, Any]) -> Any:
 def rectools(make: Callable[[Mapping[str, Any]], Any]) -> Train:
     """A model of RecTools."""
 
-    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Recommender:
         import pandas as pd
         from rectools.dataset import Dataset
 
@@ -178,7 +178,7 @@ def _sasrec(settings: Mapping[str, Any]) -> Any:
     return SASRecModel(transformer_layers_type=LiGRLayers, loss="sampled_softmax", **settings)
 
 
-def lenskit_nearest(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+def lenskit_nearest(data: Interactions, settings: Mapping[str, Any]) -> Recommender:
     """LensKit's item-kNN, in the pipeline that its guide makes."""
     import pandas as pd
     from lenskit.batch import recommend
@@ -213,7 +213,7 @@ def own_space(name: str) -> Space:
 def ours(name: str) -> Train:
     """One of our models, asked in memory as `batch recommend` asks it."""
 
-    def train(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+    def train(data: Interactions, settings: Mapping[str, Any]) -> Recommender:
         from es_recsys.models import MODELS
 
         kind = MODELS[name]
@@ -228,7 +228,7 @@ def ours(name: str) -> Train:
     return train
 
 
-def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
+def our_best(data: Interactions, settings: Mapping[str, Any]) -> Recommender:
     """What `train` chooses by itself: trials and the weighing of models are part of the training."""
     from es_recsys.dataset import History
     from es_recsys.models.ensemble import recommend
@@ -249,7 +249,7 @@ def our_best(data: Interactions, settings: Mapping[str, Any]) -> Asked:
     return ask
 
 
-def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Asked:
+def _asked(data: Interactions, top: Callable[..., Any], ids: Any) -> Recommender:
     from es_recsys.dataset import History
     from es_recsys.models.types import HistoryBatch
 

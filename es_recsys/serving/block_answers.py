@@ -38,7 +38,7 @@ from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.serving.user_interests import liked_vectors
 from es_recsys.serving.user_profiles import fetch_profile, profile_keys, read_profile
 
-__all__ = ["BLOCK_SIZE", "Asked", "BlockAnswering", "Ranked", "can_block"]
+__all__ = ["BLOCK_SIZE", "BlockAnswering", "PreparedQuery", "Ranked", "can_block"]
 
 BLOCK_SIZE = 128
 """Users whose answers are computed together, at most."""
@@ -76,7 +76,7 @@ def can_block(snapshot: ServingSnapshot, query: Query) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Asked:
+class PreparedQuery:
     """A query, and what it is answered from.
 
     keys, stored: profile keys of the user, and the profile as it is stored. profile: None where nothing is known or wanted of
@@ -94,7 +94,7 @@ class Asked:
 class Ranked:
     """The page of a query. user: without what models of neighbours say. degraded: names of what failed."""
 
-    asked: Asked
+    asked: PreparedQuery
     user: UserState
     page: RankedRows
     degraded: tuple[str, ...]
@@ -128,12 +128,12 @@ class BlockAnswering:
             records.append(answer_record(self.snapshot, asked.query, answer, ranked.page.situation, asked.keys, now))
             return answer
 
-        answers = map(answered, self.rank(driver, [one for one in found if isinstance(one, Asked)]))
-        all_answers = [next(answers) if isinstance(one, Asked) else one for one in found]
+        answers = map(answered, self.rank(driver, [one for one in found if isinstance(one, PreparedQuery)]))
+        all_answers = [next(answers) if isinstance(one, PreparedQuery) else one for one in found]
         driver.log.write(records)
         return all_answers
 
-    def _ready_or_asked(self, query: Query, now: float, started: float) -> Flow[Asked | Answer]:
+    def _ready_or_asked(self, query: Query, now: float, started: float) -> Flow[PreparedQuery | Answer]:
         """Return the answer of a ready list, logged, where there is one."""
         keys = profile_keys(self.snapshot, query)
         stored = yield from fetch_profile(self.snapshot, query, keys)
@@ -142,18 +142,18 @@ class BlockAnswering:
             return ready[0]
         return (yield from self._asked(query, keys, stored, now))
 
-    def ask(self, query: Query, now: float) -> Flow[Asked]:
+    def ask(self, query: Query, now: float) -> Flow[PreparedQuery]:
         """Read what a query is answered from. now: epoch seconds."""
         keys = profile_keys(self.snapshot, query)
         stored = yield from fetch_profile(self.snapshot, query, keys)
         return (yield from self._asked(query, keys, stored, now))
 
-    def _asked(self, query: Query, keys: Sequence[str], stored: Document | None, now: float) -> Flow[Asked]:
+    def _asked(self, query: Query, keys: Sequence[str], stored: Document | None, now: float) -> Flow[PreparedQuery]:
         profile = yield from read_profile(self.snapshot, query, stored, now)
         request = build_request(query, self.policy, profile, {}, (), now, math.inf)
-        return Asked(query, keys, stored, request, profile if request.personalization > 0.0 else None)
+        return PreparedQuery(query, keys, stored, request, profile if request.personalization > 0.0 else None)
 
-    def rank(self, driver: Driver, asked: Sequence[Asked]) -> Iterator[Ranked]:
+    def rank(self, driver: Driver, asked: Sequence[PreparedQuery]) -> Iterator[Ranked]:
         """Yield the page of each query, all of one time."""
         for block in batched(asked, max(min(BLOCK_SIZE, _CELLS // max(self.forward.end, 1)), 1)):
             with one_thread():
@@ -199,7 +199,7 @@ class BlockAnswering:
             return {}
         return {name: _Reasons(model, profile.history, item_ids) for name, model in self.snapshot.models.items()}
 
-    def _user_states(self, driver: Driver, block: Sequence[Asked]) -> tuple[list[UserState], list[tuple[str, ...]]]:
+    def _user_states(self, driver: Driver, block: Sequence[PreparedQuery]) -> tuple[list[UserState], list[tuple[str, ...]]]:
         """Return the user state of each query, without what models of neighbours say, and names of what failed."""
         profiles = [one.profile or Profile("") for one in block]
         vectors = {name: self._user_vectors(model, profiles) for name, model in self._vectors.items()}

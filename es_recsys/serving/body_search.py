@@ -32,7 +32,7 @@ from es_recsys.search.rerank.learned_ranking import BELOW_WINDOW
 from es_recsys.search.retrievers import LEXICAL
 from es_recsys.search.score import build_scoring_request
 from es_recsys.search.window_documents import WindowDocuments, window_documents
-from es_recsys.serving.operations import Beside, Flow, MultiGet, MultiSearch, Search
+from es_recsys.serving.operations import Flow, GetAndSearch, MultiGet, MultiSearch, Search
 
 __all__ = ["ADOPTED", "BASE", "BodyAnswer", "adopted_id_field", "adopted_indices", "on_behalf", "search_by_body"]
 
@@ -85,7 +85,7 @@ def on_behalf(flow: Flow[T], headers: Mapping[str, str], parameters: Mapping[str
             match operation:
                 case Search():
                     operation = _sent_by(operation, headers, parameters)
-                case Beside(_, Search() as search):
+                case GetAndSearch(_, Search() as search):
                     operation = replace(operation, search=_sent_by(search, headers, parameters))
             try:
                 result = yield operation

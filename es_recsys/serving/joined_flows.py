@@ -16,11 +16,11 @@ from es_recsys.errors import RecsysError
 from es_recsys.serving.drivers import Driver, is_index_missing
 from es_recsys.serving.operations import (
     IDS_PER_REQUEST,
-    Beside,
     Document,
     EncodeQuery,
     Flow,
     Get,
+    GetAndSearch,
     LogAnswer,
     MultiGet,
     MultiSearch,
@@ -88,7 +88,7 @@ def _perform_all(driver: Driver, turn: Mapping[int, Operation]) -> Results:
                 searches[operation.index][i] = operation
             case Get():
                 gets[operation.index, operation.source][i] = operation
-            case Beside(read, MultiSearch() as search):
+            case GetAndSearch(read, MultiSearch() as search):
                 gets[read.index, read.source][i], searches[search.index][i], pairs[i] = read, search, {}
             case MultiGet():
                 reads[operation.index, operation.fields][i] = operation

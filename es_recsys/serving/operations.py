@@ -26,13 +26,13 @@ from es_recsys.serving.query_encoder import QueryEncoder
 
 __all__ = [
     "IDS_PER_REQUEST",
-    "Beside",
     "CompareAndSet",
     "Delete",
     "Document",
     "EncodeQuery",
     "Flow",
     "Get",
+    "GetAndSearch",
     "GetLive",
     "LogAnswer",
     "MultiGet",
@@ -280,7 +280,7 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class GetAndSearch:
     """A read and searches at the same time. Result: those of both. The error of the searches goes before that of the read."""
 
     read: Get
@@ -358,7 +358,7 @@ class Recommend:
 Operation = (
     Get
     | GetLive
-    | Beside
+    | GetAndSearch
     | MultiGet
     | MultiSearch
     | Search

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch, Operation, Search
+from es_recsys.serving.operations import Document, Flow, Get, GetAndSearch, MultiSearch, Operation, Search
 
 __all__ = ["run_beside"]
 
@@ -29,7 +29,7 @@ def run_beside(read: Get, flow: Flow[T]) -> Flow[tuple[T, Document | None]]:
             return end.value, found
         try:
             if isinstance(operation, MultiSearch | Search) and not is_read:
-                found, result = yield Beside(read, operation)
+                found, result = yield GetAndSearch(read, operation)
                 is_read = True
             else:
                 result = yield operation

@@ -20,7 +20,7 @@ from es_recsys.search.filters import parse_filters
 from es_recsys.search.score import content_vector_field, history_ids
 from es_recsys.serving.answer_log import logged_features
 from es_recsys.serving.answering import compute_answer
-from es_recsys.serving.block_answers import Asked, BlockAnswering, Ranked, can_block
+from es_recsys.serving.block_answers import BlockAnswering, PreparedQuery, Ranked, can_block
 from es_recsys.serving.drivers import Driver
 from es_recsys.serving.joined_flows import run_all
 from es_recsys.serving.operations import Document, Flow
@@ -95,7 +95,7 @@ def make_ready_lists(
     plain = [is_plain(query, snapshot.settings.search) for query in queries]
     longer = [_longer(query) if own else query for query, own in zip(queries, plain, strict=True)]
     found = run_all(driver, [blocks.ask(query, now) for query in longer])
-    ranked = blocks.rank(driver, [asked for asked in found if isinstance(asked, Asked)])
+    ranked = blocks.rank(driver, [asked for asked in found if isinstance(asked, PreparedQuery)])
     made: list[MadeList | RecsysError] = []
     for query, own, asked in zip(queries, plain, found, strict=True):
         if isinstance(asked, RecsysError):

@@ -11,7 +11,7 @@ from elasticsearch import AsyncElasticsearch, NotFoundError
 
 from es_recsys.serving.drivers import AsyncDriver, Driver
 from es_recsys.serving.joined_flows import run_all
-from es_recsys.serving.operations import Beside, Document, Flow, Get, MultiSearch, Search
+from es_recsys.serving.operations import Document, Flow, Get, GetAndSearch, MultiSearch, Search
 
 pytestmark = pytest.mark.engine
 
@@ -32,7 +32,7 @@ def index(es: Any) -> Iterator[str]:
 
 def ask(index: str, item_id: str, *, source: bool, text: str = "red") -> Flow[tuple[Document | None, list[str], list[Any]]]:
     bodies = ({"query": {"match": {"title": text}}}, {"sort": ["title"]})
-    document, responses = yield Beside(Get(index, item_id, source), MultiSearch(index, bodies))
+    document, responses = yield GetAndSearch(Get(index, item_id, source), MultiSearch(index, bodies))
     return document, [hit["_id"] for hit in responses[0]["hits"]["hits"]], responses[1]["error"]["type"]
 
 
@@ -89,7 +89,7 @@ async def test_a_search_by_itself_is_read_beside_as_well(es: Any, index: str) ->
     body = {"query": {"match": {"title": "shoe"}}}
 
     def asked(index: str = index) -> Flow[tuple[Document | None, list[str]]]:
-        document, response = yield Beside(Get(index, "a b"), Search(index, body))
+        document, response = yield GetAndSearch(Get(index, "a b"), Search(index, body))
         return document, [hit["_id"] for hit in response["hits"]["hits"]]
 
     driver, expected = Driver(es, NoLog()), (Document({"title": "red"}, 0, 1), ["c"])

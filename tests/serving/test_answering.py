@@ -19,7 +19,7 @@ from es_recsys.forward_index import Documents, ForwardIndex, ItemBlock
 from es_recsys.index_metadata import IndexMetadata, IndexState
 from es_recsys.query import Answer, Query
 from es_recsys.serving.answering import execute
-from es_recsys.serving.operations import Beside, Document, Get, LogAnswer, MultiSearch
+from es_recsys.serving.operations import Document, Get, GetAndSearch, LogAnswer, MultiSearch
 from es_recsys.serving.ranking_policy import ranking_policy
 from es_recsys.serving.snapshot import ServingSnapshot
 from es_recsys.settings import Settings
@@ -126,15 +126,15 @@ def test_an_answer_for_a_user_at_hand_holds_where_the_profile_is_still_the_same(
                 search = getattr(operation, "search", operation)
                 responses = [HITS for _ in search.bodies] if isinstance(search, MultiSearch) else None
                 found = stored[-1] if isinstance(read, Get) else None
-                result = (found, responses) if isinstance(operation, Beside) else responses or found
+                result = (found, responses) if isinstance(operation, GetAndSearch) else responses or found
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
     first = answer()
-    assert asked[0] == "Get" and "Beside" not in asked
+    assert asked[0] == "Get" and "GetAndSearch" not in asked
     stored.append(None if now_stored is None else document(now_stored))
     asked.clear()
     again = answer()
     assert [hit.item_id for hit in again.hits] == [hit.item_id for hit in first.hits]
-    assert asked[0] == "Beside" and asked.count("LogAnswer") == 1
+    assert asked[0] == "GetAndSearch" and asked.count("LogAnswer") == 1
     assert ("Get" in asked) == (now_stored != 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from es_recsys.serving.body_search import on_behalf
-from es_recsys.serving.operations import Beside, Flow, Get, MultiSearch, Operation, Search
+from es_recsys.serving.operations import Flow, Get, GetAndSearch, MultiSearch, Operation, Search
 
 HEADERS = {"authorization": "ApiKey of-the-caller"}
 PARAMETERS = {"routing": "r", "terminate_after": "5", "q": "shoes"}
@@ -13,10 +13,10 @@ PARAMETERS = {"routing": "r", "terminate_after": "5", "q": "shoes"}
 
 def test_the_callers_credentials_go_with_their_searches_alone() -> None:
     read, body = Get("profiles", "u"), {"size": 1}
-    own: list[Operation] = [read, MultiSearch("items", (body,)), Beside(read, MultiSearch("items", (body,)))]
+    own: list[Operation] = [read, MultiSearch("items", (body,)), GetAndSearch(read, MultiSearch("items", (body,)))]
 
     def flow() -> Flow[str]:
-        yield from (*own, Search("products", body), Beside(read, Search("products", body)), last)
+        yield from (*own, Search("products", body), GetAndSearch(read, Search("products", body)), last)
         return "done"
 
     last = Search("products", body, documents=True)
@@ -30,7 +30,7 @@ def test_the_callers_credentials_go_with_their_searches_alone() -> None:
     assert end == "done" and sent == [
         *own,
         Search("products", body, **theirs),
-        Beside(read, Search("products", body, **theirs)),
+        GetAndSearch(read, Search("products", body, **theirs)),
         # What finds hits is nothing to reading their documents.
         Search("products", body, documents=True, headers=HEADERS, parameters={"routing": "r"}),
     ]
